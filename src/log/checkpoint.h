@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The checkpoint file: what a log must know before it reads its segments. Two slots of 4 KiB, each
+ * with a checksum over all of it; the valid one with the higher sequence counts. Written durably
+ * in turn, so that a torn write costs the older state at most; what must outlive a later damaged
+ * sector too (first index, intents, the clean marker) is written to both.
+ */
+#ifndef LOG_CHECKPOINT_H
+#define LOG_CHECKPOINT_H
+
+#include <firn/disk.h>
+
+#include "log/batch.h"
+
+enum { CHECKPOINT_SLOT = 4096, CHECKPOINT_BYTES = 2 * CHECKPOINT_SLOT };
+
+#define CHECKPOINT_NAME "checkpoint"
+
+/* A place in the store. */
+struct place {
+    uint64_t segment;  /* base index of the segment */
+    uint64_t position; /* bytes from its start */
+    uint64_t index;    /* of the record that begins there */
+};
+
+/* A truncation under way: everything from `cut` on goes. */
+struct intent {
+    bool pending;
+    struct place cut;            /* position: where zeroing begins, behind what is kept */
+    bool has_header;             /* the batch that holds the cut is shortened: */
+    uint64_t header_position;    /* where it stands */
+    uint8_t header[BATCH_HEADER]; /* its new header */
+};
+
+struct checkpoint {
+    uint64_t sequence;
+    uint32_t generation;     /* of the last life that wrote */
+    bool clean;              /* closed cleanly: `end` is all there is */
+    uint64_t first_index;    /* records below it are removed */
+    struct place durable;    /* everything before is durable, checked and indexed */
+    struct place end;        /* with `clean` */
+    uint64_t segments;       /* with `clean`: how many there are */
+    uint32_t segments_crc;   /* with `clean`: over their bases and sizes, in order */
+    struct intent intent;
+};
+
+/* What reading found in the slots: 0 valid, FIRN_EDAMAGED, FIRN_EFORMAT (a later version). */
+struct checkpoint_slots {
+    int state[2];
+    bool equal; /* both valid, and the same but for the sequence */
+};
+
+/* Writes one slot's 4096 bytes. */
+void checkpoint_encode(const struct checkpoint *checkpoint, uint8_t *slot);
+
+/* 0, FIRN_EDAMAGED, FIRN_EFORMAT. */
+int checkpoint_decode(const uint8_t *slot, struct checkpoint *checkpoint);
+
+/*
+ * Reads the file. FIRN_ENOENT; FIRN_EDAMAGED if no slot is valid; FIRN_EFORMAT if the file is not
+ * ours or newer. A file shorter than CHECKPOINT_BYTES counts as damaged where it ends.
+ */
+int checkpoint_load(struct firn_disk *disk, const char *dir, struct checkpoint *checkpoint,
+                    struct checkpoint_slots *slots, struct firn_error *err);
+
+/* Creates the file with both slots, durably, whole or not at all; replaces one that is there. */
+int checkpoint_create(struct firn_disk *disk, const char *dir, struct checkpoint *checkpoint,
+                      struct firn_error *err);
+
+/*
+ * Writes the slot that is due (raising checkpoint->sequence), durably; `both`: then the other one
+ * too. After a failure the file's content is unknown: the log poisons.
+ */
+int checkpoint_store(struct firn_file *file, struct checkpoint *checkpoint, bool both,
+                     struct firn_error *err);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The sparse index of a segment: for about every 4 KiB of store, a batch's relative base index,
+ * its position, and the highest timestamp up to and including it. Derived from the store, never
+ * trusted: whoever uses an entry checks that the batch there has that base.
+ *
+ * One thread appends (the committer); any number look up at the same time without locks: entries
+ * live in chunks that never move, and the count is published after the entry.
+ */
+#ifndef LOG_INDEX_H
+#define LOG_INDEX_H
+
+#include <stdatomic.h>
+
+#include <firn/disk.h>
+
+enum { INDEX_INTERVAL = 4096 }; /* bytes of store between entries, at least */
+
+struct index_entry {
+    uint32_t relative; /* base index of the batch, less the segment's */
+    uint32_t position; /* of the batch in the store */
+    int64_t max_time;  /* highest timestamp in the segment up to the end of this batch, ms */
+};
+
+struct index;
+
+struct index *index_new(void);      /* NULL: out of memory */
+void index_free(struct index *index);
+
+/* Adds an entry if none is there yet or the last lies INDEX_INTERVAL or more before `position`.
+   FIRN_ENOMEM leaves a gap, which is harmless. */
+int index_add(struct index *index, uint32_t relative, uint32_t position, int64_t max_time);
+
+size_t index_count(const struct index *index);
+void index_get(const struct index *index, size_t i, struct index_entry *entry);
+size_t index_memory(const struct index *index); /* bytes */
+
+/* The last entry with relative <= `relative`, or false. */
+bool index_floor(const struct index *index, uint32_t relative, struct index_entry *entry);
+/* The last entry with position <= `position`, or false. */
+bool index_floor_position(const struct index *index, uint32_t position, struct index_entry *entry);
+/* The first entry with max_time >= `time`, or false. */
+bool index_ceil_time(const struct index *index, int64_t time, struct index_entry *entry);
+
+/* Drops the entries whose position is >= `position`. Nobody may look up at the same time. */
+void index_cut(struct index *index, uint32_t position);
+
+/*
+ * Writes <base>.index (relative, position) and <base>.timeindex (max_time, relative; only entries
+ * that raise the time) in Kafka's format and syncs both; not the directory.
+ */
+int index_store(const struct index *index, struct firn_disk *disk, const char *dir, uint64_t base,
+                struct firn_error *err);
+
+/*
+ * Reads them back. FIRN_ENOENT, FIRN_EDAMAGED (odd size, not ascending, position not below
+ * `store_bytes`, the two disagree): the caller rebuilds.
+ */
+int index_load(struct firn_disk *disk, const char *dir, uint64_t base, uint64_t store_bytes,
+               struct index **index, struct firn_error *err);
+
+#endif
