@@ -11,7 +11,7 @@ enum {
     BATCH_HEADER = 61,         /* bytes before the first record */
     BATCH_CRC_FROM = 21,       /* the checksum covers the bytes from here on */
     BATCH_LENGTH_FROM = 12,    /* batchLength counts the bytes from here on */
-    BATCH_MAX = (1 << 31) - 1, /* bytes */
+    BATCH_MAX = 0x7fffffff,    /* bytes */
 };
 
 /* attributes */
