@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+# A thin front: what is built and how stands in meson.build.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+MESON_ARGS ?=
+
+.PHONY: all build run test bench check install clean help
+
+all: build
+
+build:
+	@tools/install-deps build
+	@tools/build $(BUILD) --prefix=$(PREFIX) $(MESON_ARGS)
+
+run: build
+	@tools/run-demo $(BUILD)/firn
+
+test:
+	@tools/install-deps test
+	@tools/run-tests
+
+bench:
+	@tools/install-deps build bench
+	@tools/run-bench
+
+check:
+	@tools/install-deps test check
+	@tools/run-checks
+
+install: build
+	@meson install --no-rebuild -C $(BUILD)
+
+clean:
+	rm -rf build $(BUILD)
+
+help:
+	@echo 'make          build the library and the command, $(BUILD)/firn'
+	@echo 'make run      a demonstration on real records of this machine'
+	@echo 'make test     every test: plain, under sanitizers, plain POSIX, with clang'
+	@echo 'make bench    the benchmarks, against bare baselines and other stores'
+	@echo 'make check    format, lint, static analysis, layering, style'
+	@echo 'make install  install below PREFIX ($(PREFIX))'
+	@echo 'make clean    remove what was built'

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/** All of firn but the simulator of storage, <firn/faulty.h>, which is a library of its own. */
+#ifndef FIRN_FIRN_H
+#define FIRN_FIRN_H
+
+#include <firn/disk.h>
+#include <firn/env.h>
+#include <firn/error.h>
+#include <firn/log.h>
+#include <firn/stats.h>
+#include <firn/version.h>
+
+#endif
