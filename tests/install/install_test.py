@@ -10,7 +10,7 @@ import sys
 import tempfile
 
 SOURCE = pathlib.Path(os.environ["FIRN_SOURCE"])
-BUILD = pathlib.Path(os.environ["MESON_BUILD_ROOT"])
+BUILD = pathlib.Path(os.environ["FIRN_BUILD"])
 WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
 LANGUAGES = {"C": ["gcc", "-std=c17"], "C++": ["g++", "-std=c++17", "-x", "c++"]}
 

@@ -42,7 +42,7 @@ def declared(rooms):
         names = set(DECLARATION.findall(text))
         if header.stem == "faulty":
             faulty |= names
-        elif HEADER_ROOM.get(header.stem, "base") in rooms:
+        elif HEADER_ROOM.get(header.stem, "base") in ["base", *rooms]:
             own |= names
     return own, faulty
 
