@@ -39,12 +39,17 @@ class Installed:
                     *options, package], env=env).split()
 
     def consume(self, package, language, link):
+        """Compiles the consumer and runs it. A static one is run where no shared firn is found (ISA-L
+        comes as a shared library only, on Debian)."""
         static = link == "static"
         program = self.prefix / f"consumer-{package}-{link}-{len(language)}"
-        flags = self.flags(package, *(["--static"] if static else []))
+        flags = self.flags(package)
+        if static:
+            flags = [re.sub("^-l(firn.*)", r"-l:lib\1.a", flag)
+                     for flag in self.flags(package, "--static")]
         defines = ["-DWITH_FAULTY"] if package == "firn-faulty" else []
         run([*LANGUAGES[language], *WARNINGS, *defines, SOURCE / "tests/install/consumer.c",
-             "-x", "none", "-o", program, *(["-static"] if static else []), *flags])
+             "-x", "none", "-o", program, *flags])
         env = {} if static else {"LD_LIBRARY_PATH": str(self.lib_dir)}
         run([program], env=env)
         print(f"{package}, {language}, {link}: {' '.join(flags)}")
