@@ -40,7 +40,7 @@ struct firn_lock;
 struct firn_share;
 struct firn_event;
 
-/** Flags of open. FIRN_OPEN_READ or FIRN_OPEN_WRITE (which can read too) is needed. */
+/** Flags of open. FIRN_OPEN_READ or FIRN_OPEN_WRITE (which can read too) is needed: FIRN_EINVAL. */
 enum firn_open_flags {
     FIRN_OPEN_READ = 1,
     FIRN_OPEN_WRITE = 2,
@@ -71,7 +71,7 @@ enum firn_entry_kind { FIRN_ENTRY_FILE, FIRN_ENTRY_DIR, FIRN_ENTRY_SYMLINK, FIRN
 /** What stat and list tell. */
 struct firn_entry {
     enum firn_entry_kind kind;
-    uint64_t size; /**< bytes, for a file; stat only (0 in list) */
+    uint64_t size;      /**< bytes, for a file; stat only (0 in list) */
     uint64_t allocated; /**< bytes that the file takes on the device; stat only */
 };
 
@@ -89,7 +89,9 @@ struct firn_file_ops {
     /** Reads at `offset`. `*done` is 0 only at or behind the end of the file. */
     int (*readv)(struct firn_file *file, const struct iovec *iov, int count, uint64_t offset,
                  size_t *done, struct firn_error *err);
-    /** Writes at `offset`, extending the file where needed. `*done` is valid after an error too. */
+    /** Writes at `offset`, extending the file where needed (a gap reads as zero). `*done` is valid
+     * after an error too. FIRN_EREADONLY for a file that is open for reading only (as for reserve
+     * and truncate), FIRN_ETOOBIG beyond what a file may have (on posix, RLIMIT_FSIZE too). */
     int (*writev)(struct firn_file *file, const struct iovec *iov, int count, uint64_t offset,
                   unsigned flags, size_t *done, struct firn_error *err);
     /** All writes and size changes that returned before this call are on stable storage. */
@@ -97,14 +99,18 @@ struct firn_file_ops {
     /**
      * Space for the range is set aside; where the file grows by it, the new bytes read as zero, and
      * bytes that were there keep their content. FIRN_ENOSPC leaves the file as it was. Whether the
-     * new size is on stable storage is sync's business.
+     * new size is on stable storage is sync's business. Not at the same time as anything else that
+     * changes the size: of that, a reservation that fails may take something back.
      */
-    int (*reserve)(struct firn_file *file, uint64_t offset, uint64_t length, struct firn_error *err);
+    int (*reserve)(struct firn_file *file, uint64_t offset, uint64_t length,
+                   struct firn_error *err);
+    /** Makes the file shorter, or longer by bytes that read as zero and have no space set aside. */
     int (*truncate)(struct firn_file *file, uint64_t size, struct firn_error *err);
     /** Starts writeback of the range and does not wait. Makes nothing durable. */
     int (*writeback_start)(struct firn_file *file, uint64_t offset, uint64_t length,
                            struct firn_error *err);
-    /** Waits for writeback of the range. Not a sync: metadata and the device's cache stay. */
+    /** Waits for writeback of the range. Not a sync: metadata and the device's cache stay. A
+     * failure that it reports is not reported by a later sync again: treat it as one of sync. */
     int (*writeback_await)(struct firn_file *file, uint64_t offset, uint64_t length,
                            struct firn_error *err);
     void (*advise)(struct firn_file *file, uint64_t offset, uint64_t length,
@@ -116,43 +122,62 @@ struct firn_file {
     const struct firn_file_ops *ops;
 };
 
-/** Functions of a storage. Paths are NUL-terminated; '/' separates. */
+/**
+ * Functions of a storage. Paths are NUL-terminated; '/' separates. Empty components and "." mean
+ * nothing: "a//b/./c" is "a/b/c", and "." alone is the directory in which paths begin that do not
+ * begin with '/'. Where a function below does not say otherwise, symbolic links are followed.
+ *
+ * Errors that several have: FIRN_ENOENT, FIRN_ENOTDIR (also for a component on the way that is no
+ * directory), FIRN_EACCES, FIRN_EREADONLY, FIRN_ETOOBIG (a name or path too long), FIRN_EINVAL
+ * (what is no file where a file is needed), FIRN_EMFILE, FIRN_ENOSPC, FIRN_ENOMEM, FIRN_EIO.
+ */
 struct firn_disk_ops {
     size_t size; /**< sizeof(struct firn_disk_ops) when compiled */
 
     int (*open)(struct firn_disk *disk, const char *path, unsigned flags, struct firn_file **file,
                 struct firn_error *err);
+    /** Of a symbolic link it tells about the link itself. */
     int (*stat)(struct firn_disk *disk, const char *path, struct firn_entry *entry,
                 struct firn_error *err);
     /** Creates one directory; FIRN_EEXIST if anything has that name. */
     int (*make_dir)(struct firn_disk *disk, const char *path, struct firn_error *err);
-    /** Removes a file or a symbolic link. */
+    /** Removes a file or a symbolic link. FIRN_EINVAL for a directory. */
     int (*remove)(struct firn_disk *disk, const char *path, struct firn_error *err);
     /** Removes an empty directory; FIRN_EBUSY where it is not empty. */
     int (*remove_dir)(struct firn_disk *disk, const char *path, struct firn_error *err);
     /** Renames within one directory, replacing atomically what had the new name. */
     int (*rename)(struct firn_disk *disk, const char *from, const char *to, struct firn_error *err);
+    /** In no order. `each` may call the storage; what it adds or removes may be listed or not. */
     int (*list)(struct firn_disk *disk, const char *path, firn_list_fn *each, void *arg,
                 struct firn_error *err);
     int (*sync_dir)(struct firn_disk *disk, const char *path, struct firn_error *err);
-    /** Creates a symbolic link; FIRN_EEXIST if anything has that name. */
+    /** Creates a symbolic link (any text); FIRN_EEXIST if anything has that name. */
     int (*make_link)(struct firn_disk *disk, const char *target, const char *path,
                      struct firn_error *err);
-    /** Reads a symbolic link into `target`, NUL-terminated; FIRN_ERANGE if it does not fit. */
+    /** Reads a symbolic link into `target`, NUL-terminated; FIRN_ERANGE if it does not fit,
+     * FIRN_EINVAL if it is no link. */
     int (*read_link)(struct firn_disk *disk, const char *path, char *target, size_t size,
                      struct firn_error *err);
     /**
      * Takes the exclusive lock that the file `path` (created if missing) stands for, without
      * waiting. FIRN_ELOCKED where another handle has it, in this process or in another; `*holder`
      * (may be NULL) is then its process id, or 0 if unknown. The lock ends with unlock or with the
-     * process that took it, even if a forked child lives on.
+     * process that took it, even if a forked child lives on (in which unlock only releases memory).
+     *
+     * The file `path` stays, and its content is the storage's own. A storage may keep a second
+     * file, `path` with ".pid" appended, for as long as the lock is held or after a crash: posix
+     * does. Who is about to remove the whole directory may remove `path` before unlock, as the last
+     * file.
      */
     int (*lock)(struct firn_disk *disk, const char *path, struct firn_lock **lock, int64_t *holder,
                 struct firn_error *err);
     void (*unlock)(struct firn_lock *lock);
     /**
-     * Maps `bytes` (at most 64 KiB) of the file `path`, created zeroed with `create`, as memory that
-     * all processes share. For positions, not for data: never on stable storage, never relied on.
+     * Maps `bytes` (1 to 64 KiB) of the file `path`, created zeroed with `create` (and made longer
+     * where it is shorter), as memory that all processes share. Without `create`: FIRN_ENOENT, or
+     * FIRN_ERANGE where the file is shorter (its creator may be about to make it longer); and where
+     * this process may not write the file, the memory can only be read. For positions, not for
+     * data: never on stable storage, never relied on. While it is mapped, nobody may cut the file.
      */
     int (*share)(struct firn_disk *disk, const char *path, size_t bytes, bool create,
                  struct firn_share **share, void **memory, struct firn_error *err);
@@ -167,7 +192,7 @@ struct firn_disk_ops {
     int (*free_space)(struct firn_disk *disk, const char *path, uint64_t *bytes,
                       struct firn_error *err);
     int64_t (*process_id)(struct firn_disk *disk);
-    /** True unless the process is known to be gone. */
+    /** True unless the process is known to be gone. Ids are above 0: false for others. */
     bool (*process_alive)(struct firn_disk *disk, int64_t process_id);
     /** 16 bytes that change when the machine starts anew; all zero where unknown. */
     void (*boot_id)(struct firn_disk *disk, uint8_t id[16]);

@@ -120,8 +120,8 @@ FIRN_API int firn_log_destroy(struct firn_log *log, struct firn_error *err);
 
 /** All zero is the sensible default. */
 struct firn_append_options {
-    bool no_wait;            /**< return when staged, whatever the log's mode */
-    bool if_next;            /**< append only if the first record gets the index `next_index` */
+    bool no_wait; /**< return when staged, whatever the log's mode */
+    bool if_next; /**< append only if the first record gets the index `next_index` */
     uint64_t next_index;
 };
 
@@ -206,11 +206,11 @@ FIRN_API uint64_t firn_cursor_index(const struct firn_cursor *cursor);
 
 /** A range that is damaged: its records can't be read. */
 struct firn_hole {
-    uint64_t first_index;  /**< first index that is lost */
-    uint64_t next_index;   /**< first index behind the hole */
-    uint64_t segment;      /**< base index of the segment, the name of its file */
-    uint64_t offset;       /**< where in the file, in bytes */
-    uint64_t length;       /**< bytes */
+    uint64_t first_index; /**< first index that is lost */
+    uint64_t next_index;  /**< first index behind the hole */
+    uint64_t segment;     /**< base index of the segment, the name of its file */
+    uint64_t offset;      /**< where in the file, in bytes */
+    uint64_t length;      /**< bytes */
 };
 
 /** After FIRN_EDAMAGED: what is damaged. FIRN_EINVAL if the cursor did not meet a hole. */
@@ -239,10 +239,10 @@ FIRN_API int firn_log_remove_before(struct firn_log *log, uint64_t index, struct
 
 /** What a log holds. */
 struct firn_log_info {
-    uint64_t lowest_index;   /**< of the first record held; next_index if there is none */
-    uint64_t next_index;     /**< one above the last durable record */
-    uint64_t staged_index;   /**< one above the last staged record */
-    uint64_t bytes;          /**< of durable batches in the store */
+    uint64_t lowest_index; /**< of the first record held; next_index if there is none */
+    uint64_t next_index;   /**< one above the last durable record */
+    uint64_t staged_index; /**< one above the last staged record */
+    uint64_t bytes;        /**< of durable batches in the store */
     uint64_t segments;
     uint64_t damaged_ranges; /**< holes that are known so far */
     int64_t first_timestamp; /**< of the first record held; 0 if there is none */

@@ -23,13 +23,13 @@ struct firn_histogram {
 
 /** What group commit did. */
 struct firn_commit_stats {
-    uint64_t epoch_durable;  /**< highest epoch on stable storage */
-    uint64_t epoch_staged;   /**< highest epoch handed out */
-    uint64_t groups;         /**< groups written */
-    uint64_t items;          /**< records (or changes) in them */
-    uint64_t bytes;          /**< bytes in them */
-    uint64_t syncs;          /**< syncs and durable writes */
-    uint64_t stalls;         /**< how often a writer waited for a buffer */
+    uint64_t epoch_durable;            /**< highest epoch on stable storage */
+    uint64_t epoch_staged;             /**< highest epoch handed out */
+    uint64_t groups;                   /**< groups written */
+    uint64_t items;                    /**< records (or changes) in them */
+    uint64_t bytes;                    /**< bytes in them */
+    uint64_t syncs;                    /**< syncs and durable writes */
+    uint64_t stalls;                   /**< how often a writer waited for a buffer */
     struct firn_histogram group_items; /**< records per group */
     struct firn_histogram sync_ns;     /**< time of a sync or durable write, in ns */
 };
