@@ -10,6 +10,14 @@ static int too_long(struct firn_error *err, const char *path)
     return firn_error_set(err, FIRN_ETOOBIG, 0, "path too long: %s", path);
 }
 
+/* For errors that may turn out not to be ours: `err` is written only by a call that fails. */
+static int pass_on(struct firn_error *err, const struct firn_error *why)
+{
+    if (err != NULL)
+        *err = *why;
+    return why->code;
+}
+
 int disk_path_join(char *out, size_t size, const char *dir, const char *name,
                    struct firn_error *err)
 {
@@ -51,9 +59,10 @@ int disk_path_parent(char *out, size_t size, const char *path, struct firn_error
 int disk_exists(struct firn_disk *disk, const char *path, bool *exists, struct firn_error *err)
 {
     struct firn_entry entry;
-    int rc = disk_stat(disk, path, &entry, err);
+    struct firn_error why;
+    int rc = disk_stat(disk, path, &entry, &why);
     if (rc != 0 && rc != FIRN_ENOENT)
-        return rc;
+        return pass_on(err, &why);
     *exists = rc == 0;
     return 0;
 }
@@ -121,16 +130,18 @@ static int sync_parent(struct firn_disk *disk, const char *path, bool made, stru
     int rc = disk_path_parent(parent, sizeof parent, path, err);
     if (rc != 0)
         return rc;
-    rc = disk_sync_dir(disk, parent, err);
-    return rc == FIRN_EACCES && !made ? 0 : rc;
+    struct firn_error why;
+    rc = disk_sync_dir(disk, parent, &why);
+    return rc == 0 || (rc == FIRN_EACCES && !made) ? 0 : pass_on(err, &why);
 }
 
 static int make_one_dir(struct firn_disk *disk, const char *path, struct firn_error *err)
 {
-    int rc = disk_make_dir(disk, path, err);
+    struct firn_error why;
+    int rc = disk_make_dir(disk, path, &why);
     if (rc == FIRN_EEXIST)
-        rc = look_for_dir(disk, path, err);
-    return rc != 0 ? rc : sync_parent(disk, path, true, err);
+        rc = look_for_dir(disk, path, &why); /* another process was faster */
+    return rc != 0 ? pass_on(err, &why) : sync_parent(disk, path, true, err);
 }
 
 /* Where the component of `path` ends that begins at or behind `from`; 0: there is none. */
@@ -157,7 +168,8 @@ static int find_lowest(struct firn_disk *disk, char *path, struct firn_error *er
 
 /*
  * Each directory is made and its parent synced before the next one below is made. So after a crash
- * only the lowest one that is there can have a name that was never synced: that one is synced first.
+ * only the lowest one that is there can have a name that was never synced: that one is synced
+ * first.
  */
 int disk_make_dirs(struct firn_disk *disk, const char *path, struct firn_error *err)
 {
@@ -166,11 +178,14 @@ int disk_make_dirs(struct firn_disk *disk, const char *path, struct firn_error *
     if (len >= sizeof part)
         return too_long(err, path);
     memcpy(part, path, len + 1);
-    int rc = find_lowest(disk, part, err);
+    struct firn_error why;
+    int rc = find_lowest(disk, part, &why);
     if (rc == 0)
         rc = sync_parent(disk, part, false, err);
     else if (rc == FIRN_ENOENT)
         rc = make_one_dir(disk, part, err);
+    else
+        rc = pass_on(err, &why);
     size_t end = component_end(path, strlen(part));
     for (; rc == 0 && end != 0; end = component_end(path, end)) {
         memcpy(part, path, end);
