@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* firn cat: records to standard output. */
+#include <stdio.h>
+#include <string.h>
+
+#include <firn/log.h>
+
+#include "delimiter.h"
+#include "figures.h"
+#include "json.h"
+#include "options.h"
+#include "output.h"
+#include "report.h"
+#include "subcommands.h"
+
+static const char name[] = "cat";
+
+enum format { FORMAT_RAW = 0, FORMAT_JSON };
+
+struct cat_options {
+    struct number from;
+    struct number to;
+    struct number count;
+    bool reverse;
+    enum format format;
+    enum delimiter delimiter;
+    struct separator separator;
+};
+
+struct cat {
+    struct cat_options options;
+    const char *dir;
+    struct firn_log *log;
+    struct firn_cursor *cursor;
+    bool damaged; /* some range could not be read */
+};
+
+/* ---- arguments -------------------------------------------------------------------------- */
+
+static const char *parse_format(const char *text, void *target)
+{
+    enum format *format = target;
+    if (strcmp(text, "raw") != 0 && strcmp(text, "json") != 0)
+        return "write raw or json";
+    *format = strcmp(text, "json") == 0 ? FORMAT_JSON : FORMAT_RAW;
+    return NULL;
+}
+
+static int check(const struct cat_options *options)
+{
+    if (options->to.given && options->to.value < options->from.value)
+        return report_usage(name, "--to %llu is below --from %llu",
+                            (unsigned long long)options->to.value,
+                            (unsigned long long)options->from.value);
+    return OPTIONS_PARSED;
+}
+
+static int parse(int argc, char **argv, struct cat_options *to, char ***operands)
+{
+    const struct cli_option options[] = {
+        {"from", 'f', "INDEX", figures_parse_number, &to->from, "begin with this record"},
+        {"to", 't', "INDEX", figures_parse_number, &to->to, "end before this record"},
+        {"count", 'n', "N", figures_parse_number, &to->count, "end after so many records"},
+        {"reverse", 'r', NULL, NULL, &to->reverse, "the last record first"},
+        {"format", 'F', "FORMAT", parse_format, &to->format,
+         "raw (the default): the values, with delimiters;\n"
+         "json: an object on a line for each record"},
+        {"delimiter", 'd', "KIND", delimiter_parse, &to->delimiter,
+         "raw: how records are told apart: newline (the\n"
+         "default), nul, paragraph (an empty line behind each)\n"
+         "or length32 (a big-endian 32-bit length before each)"},
+        {"key-separator", 'k', "C", delimiter_parse_separator, &to->separator,
+         "raw: print keys too, and the byte C behind them;\n"
+         "C may be \\t \\n \\r \\0 \\\\"},
+    };
+    const struct usage usage = {
+        .subcommand = name,
+        .synopsis = "[OPTION]... DIR",
+        .about = "Writes the records of the log in DIR to standard output. What 'firn append'\n"
+                 "read comes out byte for byte if --delimiter and --key-separator are the same.",
+        .notes = "A damaged range is told on standard error and passed over; the exit status is\n"
+                 "then 1.",
+        .operands = 1,
+        .missing = "no log named",
+        .options = options,
+        .option_count = sizeof options / sizeof options[0],
+    };
+    int status = options_parse(&usage, argc, argv, operands);
+    return status == OPTIONS_PARSED ? check(to) : status;
+}
+
+/* ---- records ---------------------------------------------------------------------------- */
+
+static int put_record(const struct cat *cat, const struct firn_record *record)
+{
+    const struct cat_options *options = &cat->options;
+    if (options->format == FORMAT_JSON) {
+        json_put_record(stdout, record);
+        return 0;
+    }
+    return delimiter_write(stdout, options->delimiter, options->separator, record);
+}
+
+/* Tells what is damaged and moves over it. */
+static int pass_over_hole(struct cat *cat, const struct firn_error *err)
+{
+    struct firn_hole hole;
+    cat->damaged = true;
+    fflush(stdout);
+    if (firn_cursor_hole(cat->cursor, &hole))
+        return report_error(name, err);
+    report_note(name,
+                "%s/%020llu.log: %llu bytes at %llu are damaged: records from %llu to %llu can't "
+                "be read: 'firn verify' tells more",
+                cat->dir, (unsigned long long)hole.segment, (unsigned long long)hole.length,
+                (unsigned long long)hole.offset, (unsigned long long)hole.first_index,
+                (unsigned long long)hole.next_index - 1);
+    return firn_cursor_skip(cat->cursor) ? STATUS_FAILED : STATUS_DONE;
+}
+
+static int put_records(struct cat *cat)
+{
+    const struct cat_options *options = &cat->options;
+    uint64_t left = options->count.given ? options->count.value : UINT64_MAX;
+    while (left > 0 && !output_failed()) {
+        struct firn_error err = {0};
+        const struct firn_record *record;
+        int result = options->reverse ? firn_cursor_prev(cat->cursor, &record, &err)
+                                      : firn_cursor_next(cat->cursor, &record, &err);
+        if (result == FIRN_EEND)
+            break;
+        if (result == FIRN_EDAMAGED) {
+            if (pass_over_hole(cat, &err))
+                return STATUS_FAILED;
+            continue;
+        }
+        if (result)
+            return report_error(name, &err);
+        if (put_record(cat, record))
+            return report_failure(name, "record %llu is too long for length32",
+                                  (unsigned long long)record->index);
+        left--;
+    }
+    return cat->damaged ? STATUS_FAILED : STATUS_DONE;
+}
+
+/* ---- the whole -------------------------------------------------------------------------- */
+
+static int open_cursor(struct cat *cat, struct firn_error *err)
+{
+    struct firn_cursor_options range = {
+        .from = cat->options.from.value,
+        .to = cat->options.to.value,
+        .at_end = cat->options.reverse,
+    };
+    return firn_cursor_open(cat->log, &range, &cat->cursor, err);
+}
+
+static int run(struct cat *cat)
+{
+    struct firn_error err = {0};
+    struct firn_log_options options = {.read_only = true, .must_exist = true};
+    if (firn_log_open(cat->dir, &options, &cat->log, &err))
+        return report_error(name, &err);
+    bool nothing = cat->options.to.given && cat->options.to.value == 0; /* 0 is "no limit" there */
+    int status = STATUS_DONE;
+    if (!nothing)
+        status = open_cursor(cat, &err) ? report_error(name, &err) : put_records(cat);
+    firn_cursor_close(cat->cursor);
+    firn_log_close(cat->log, NULL);
+    return status;
+}
+
+int cat_run(int argc, char **argv)
+{
+    struct cat cat = {0};
+    char **operands;
+    int status = parse(argc, argv, &cat.options, &operands);
+    if (status != OPTIONS_PARSED)
+        return status;
+    cat.dir = operands[0];
+    return output_end(name, run(&cat));
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+/* The subcommands: each in a file of its own name. `argv[0]` is the subcommand; the result is the
+ * exit status. */
+#ifndef CLI_SUBCOMMANDS_H
+#define CLI_SUBCOMMANDS_H
+
+int append_run(int argc, char **argv);
+int cat_run(int argc, char **argv);
+int info_run(int argc, char **argv);
+int verify_run(int argc, char **argv);
+int truncate_run(int argc, char **argv);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/* firn verify: every byte of a log is read and checked. */
+#include <stdio.h>
+
+#include <firn/log.h>
+
+#include "figures.h"
+#include "options.h"
+#include "output.h"
+#include "report.h"
+#include "subcommands.h"
+
+static const char name[] = "verify";
+
+static int parse(int argc, char **argv, bool *quiet, char ***operands)
+{
+    const struct cli_option options[] = {
+        {"quiet", 'q', NULL, NULL, quiet, "print findings only"},
+    };
+    const struct usage usage = {
+        .subcommand = name,
+        .synopsis = "[OPTION]... DIR",
+        .about = "Reads and checks every byte of the log in DIR: checksums, order, the structure\n"
+                 "of each record, indexes, checkpoint. Prints a line for each finding, then\n"
+                 "figures.",
+        .notes = "Exit status: 0 all is well, 1 there is damage. Nothing is changed.",
+        .operands = 1,
+        .missing = "no log named",
+        .options = options,
+        .option_count = sizeof options / sizeof options[0],
+    };
+    return options_parse(&usage, argc, argv, operands);
+}
+
+/* "FILE: byte 4096, 512 bytes: records 10 to 19 are lost: text" */
+static int put_finding(void *arg, const struct firn_finding *finding)
+{
+    (void)arg;
+    printf("%s: byte %llu", finding->file, (unsigned long long)finding->offset);
+    if (finding->length)
+        printf(", %llu bytes", (unsigned long long)finding->length);
+    if (finding->next_index > finding->first_index)
+        printf(": records %llu to %llu can't be read", (unsigned long long)finding->first_index,
+               (unsigned long long)finding->next_index - 1);
+    printf(": %s\n", finding->text);
+    return output_failed() ? FIRN_ECLOSED : 0;
+}
+
+static void put_figures(const struct firn_verify_stats *stats, double seconds)
+{
+    char bytes[FIGURES_SIZE];
+    char rate[FIGURES_SIZE];
+    figures_bytes(bytes, stats->bytes);
+    figures_bytes(rate, (uint64_t)((double)stats->bytes / seconds));
+    printf("%llu records in %llu batches and %llu segments, %s in %.2f s (%s/s): ",
+           (unsigned long long)stats->records, (unsigned long long)stats->batches,
+           (unsigned long long)stats->segments, bytes, seconds, rate);
+    if (stats->findings)
+        printf("%llu findings\n", (unsigned long long)stats->findings);
+    else
+        puts("all is well");
+}
+
+static int verify(struct firn_log *log, bool quiet)
+{
+    struct firn_error err = {0};
+    struct firn_verify_stats stats = {0};
+    double start = figures_clock();
+    int result = firn_log_verify(log, put_finding, NULL, &stats, &err);
+    if (result && result != FIRN_EDAMAGED && result != FIRN_ECLOSED)
+        return report_error(name, &err);
+    if (!quiet && !output_failed())
+        put_figures(&stats, figures_clock() - start);
+    return result ? STATUS_FAILED : STATUS_DONE;
+}
+
+int verify_run(int argc, char **argv)
+{
+    bool quiet = false;
+    char **operands;
+    int status = parse(argc, argv, &quiet, &operands);
+    if (status != OPTIONS_PARSED)
+        return status;
+    struct firn_error err = {0};
+    struct firn_log *log = NULL;
+    struct firn_log_options options = {.read_only = true, .must_exist = true};
+    if (firn_log_open(operands[0], &options, &log, &err))
+        return report_error(name, &err);
+    status = verify(log, quiet);
+    firn_log_close(log, NULL);
+    return output_end(name, status);
+}

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: MIT
+# Completion of the command firn for bash.
+
+# What may follow the option $1; fails where it takes nothing.
+_firn_argument()
+{
+    case $1 in
+    -d | --delimiter) words='newline nul paragraph length32' ;;
+    -D | --durability) words='each group os' ;;
+    -F | --format) words='raw json' ;;
+    -e | --expect-next | --first-index | -f | --from | -t | --to | -n | --count) words='' ;;
+    -k | --key-separator | --record-bytes | --segment-bytes | -s | --size) words='' ;;
+    *) return 1 ;;
+    esac
+}
+
+_firn_options()
+{
+    case $1 in
+    append)
+        words='--delimiter --key-separator --durability --ack --no-create --first-index
+            --expect-next --segment-bytes --record-bytes --size --quiet --help'
+        ;;
+    cat) words='--from --to --count --reverse --format --delimiter --key-separator --help' ;;
+    info) words='--json --help' ;;
+    verify | truncate) words='--quiet --help' ;;
+    *) words='' ;;
+    esac
+}
+
+_firn()
+{
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
+    local subcommand=${COMP_WORDS[1]} words='' subcommands='append cat info verify truncate help'
+    COMPREPLY=()
+    # readline takes '=' as a word of its own: --format = json
+    if [[ $current == '=' ]]; then
+        current=''
+    elif [[ $previous == '=' ]]; then
+        previous=${COMP_WORDS[COMP_CWORD - 2]}
+    fi
+    if ((COMP_CWORD == 1)); then
+        words="$subcommands --help --version"
+    elif [[ $subcommand == help ]]; then
+        ((COMP_CWORD == 2)) && words=$subcommands
+    elif [[ $previous == -n && $subcommand != cat ]] || ! _firn_argument "$previous"; then
+        if [[ $current != -* ]]; then
+            mapfile -t COMPREPLY < <(compgen -d -- "$current")
+            compopt -o filenames 2> /dev/null
+            return
+        fi
+        _firn_options "$subcommand"
+    fi
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+}
+
+complete -F _firn firn
