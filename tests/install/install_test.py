@@ -39,8 +39,8 @@ class Installed:
                     *options, package], env=env).split()
 
     def consume(self, package, language, link):
-        """Compiles the consumer and runs it. A static one is run where no shared firn is found (ISA-L
-        comes as a shared library only, on Debian)."""
+        """Compiles the consumer and runs it. A static one is run where no shared firn is found.
+        (Debian has ISA-L as a shared library only.)"""
         static = link == "static"
         program = self.prefix / f"consumer-{package}-{link}-{len(language)}"
         flags = self.flags(package)
