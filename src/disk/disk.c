@@ -91,7 +91,7 @@ int disk_writev_full(struct firn_file *file, struct iovec *iov, int count, uint6
 int disk_write_full(struct firn_file *file, const void *buf, size_t len, uint64_t offset,
                     unsigned flags, struct firn_error *err)
 {
-    struct iovec iov = {.iov_base = (void *)(uintptr_t)buf, .iov_len = len};
+    struct iovec iov = {.iov_base = (void *)buf, .iov_len = len};
     return disk_writev_full(file, &iov, 1, offset, flags, err);
 }
 
@@ -104,7 +104,7 @@ int disk_write_zeros(struct firn_file *file, uint64_t offset, uint64_t length, u
         int count = 0;
         for (; count < ZERO_ENTRIES && length > 0; count++) {
             size_t len = length < ZERO_BYTES ? (size_t)length : ZERO_BYTES;
-            iov[count].iov_base = (void *)(uintptr_t)zero_block;
+            iov[count].iov_base = (void *)zero_block;
             iov[count].iov_len = len;
             length -= len;
             end += len;

@@ -240,14 +240,14 @@ static int hold_open(const char *path, const char *hold_path, int64_t *holder,
 static struct firn_lock *lock_new(const char *path)
 {
     size_t len = strlen(path);
-    struct firn_lock *lock = malloc(sizeof *lock + 2 * len + sizeof ".pid" + 1);
+    size_t hold_size = len + sizeof ".pid";
+    struct firn_lock *lock = malloc(sizeof *lock + len + 1 + hold_size);
     if (lock == NULL)
         return NULL;
     lock->owner = getpid();
     lock->hold_path = lock->path + len + 1;
     memcpy(lock->path, path, len + 1);
-    memcpy(lock->hold_path, path, len);
-    memcpy(lock->hold_path + len, ".pid", sizeof ".pid");
+    (void)snprintf(lock->hold_path, hold_size, "%s.pid", path);
     return lock;
 }
 

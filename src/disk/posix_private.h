@@ -52,14 +52,14 @@ int posix_open_fd(const char *path, int flags, struct firn_error *err);
 int posix_check_end(const char *path, const char *verb, uint64_t offset, uint64_t length,
                     struct firn_error *err);
 
-int posix_size_of(struct firn_file *file, uint64_t *bytes, struct firn_error *err);
-int posix_reserve(struct firn_file *file, uint64_t offset, uint64_t length, struct firn_error *err);
-int posix_truncate(struct firn_file *file, uint64_t size, struct firn_error *err);
-int posix_writeback_start(struct firn_file *file, uint64_t offset, uint64_t length,
+int posix_size_of(struct firn_file *base, uint64_t *bytes, struct firn_error *err);
+int posix_reserve(struct firn_file *base, uint64_t offset, uint64_t length, struct firn_error *err);
+int posix_truncate(struct firn_file *base, uint64_t size, struct firn_error *err);
+int posix_writeback_start(struct firn_file *base, uint64_t offset, uint64_t length,
                           struct firn_error *err);
-int posix_writeback_await(struct firn_file *file, uint64_t offset, uint64_t length,
+int posix_writeback_await(struct firn_file *base, uint64_t offset, uint64_t length,
                           struct firn_error *err);
-void posix_advise(struct firn_file *file, uint64_t offset, uint64_t length,
+void posix_advise(struct firn_file *base, uint64_t offset, uint64_t length,
                   enum firn_advice advice);
 
 /* What posix_reserve does, on a descriptor. */
