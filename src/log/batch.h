@@ -8,10 +8,10 @@
 #include <stdint.h>
 
 enum {
-    BATCH_HEADER = 61,         /* bytes before the first record */
-    BATCH_CRC_FROM = 21,       /* the checksum covers the bytes from here on */
-    BATCH_LENGTH_FROM = 12,    /* batchLength counts the bytes from here on */
-    BATCH_MAX = 0x7fffffff,    /* bytes */
+    BATCH_HEADER = 61,      /* bytes before the first record */
+    BATCH_CRC_FROM = 21,    /* the checksum covers the bytes from here on */
+    BATCH_LENGTH_FROM = 12, /* batchLength counts the bytes from here on */
+    BATCH_MAX = 0x7fffffff, /* bytes */
 };
 
 /* attributes */
@@ -33,8 +33,8 @@ struct batch {
     int64_t max_time;    /* ms */
     int64_t producer_id;
     int16_t producer_epoch;
-    int32_t distance;    /* baseSequence: bytes back to the durable end when this was written */
-    uint32_t count;      /* records; 0 only in a batch that fills a gap */
+    int32_t distance; /* baseSequence: bytes back to the durable end when this was written */
+    uint32_t count;   /* records; 0 only in a batch that fills a gap */
 };
 
 /* What is wrong with a header; 0 if nothing. */
@@ -44,7 +44,7 @@ enum batch_fault {
     BATCH_ZERO,       /* the first 61 bytes are zero: nothing was written here */
     BATCH_BAD_LENGTH, /* batchLength is too small or beyond BATCH_MAX */
     BATCH_BAD_MAGIC,
-    BATCH_BAD_COUNT,  /* counts, deltas or base impossible */
+    BATCH_BAD_COUNT, /* counts, deltas or base impossible */
     BATCH_BAD_CRC,
 };
 

@@ -7,7 +7,10 @@
 
 #include "log/batch.h"
 
-/* Bytes of the body of `record` (what its length field counts), for these deltas. */
+/*
+ * Bytes of the body of `record` (what its length field counts), for these deltas. Deltas of times
+ * wrap around, so that any two times go into one batch.
+ */
 size_t record_body_bytes(const struct firn_record *record, int64_t time_delta,
                          uint32_t index_delta);
 
@@ -35,10 +38,16 @@ struct record_iterator {
     int64_t append_time; /* max_time where the batch has append time */
     bool use_append_time;
     uint32_t left;
+    uint32_t least_delta; /* of the next record */
+    uint32_t last_delta;  /* most that any may have */
 };
 
 /* `bytes` is a whole, uncompressed batch. */
 void record_iterate(struct record_iterator *it, const uint8_t *bytes, const struct batch *batch);
+
+/* The same where the records stand apart from the header. */
+void record_iterate_bytes(struct record_iterator *it, const uint8_t *records, size_t size,
+                          const struct batch *batch);
 
 /*
  * Reads the next record into `record` (slices point into the batch; `record->headers` stays NULL,
@@ -46,14 +55,19 @@ void record_iterate(struct record_iterator *it, const uint8_t *bytes, const stru
  * 0; FIRN_EEND behind the last; FIRN_EDAMAGED if the structure is impossible (also if index deltas
  * do not ascend, a length is out of bounds, or bytes are left over behind the last record).
  */
-int record_next(struct record_iterator *it, struct firn_record *record,
-                const uint8_t **headers_at);
+int record_next(struct record_iterator *it, struct firn_record *record, const uint8_t **headers_at);
 
-/* Reads `count` headers into `headers`; [at, end) are the record's bytes. FIRN_EDAMAGED. */
+/*
+ * Reads `count` headers into `headers`: `at` is record_next's `headers_at`, `end` the iterator's
+ * `at` after it. FIRN_EDAMAGED, also if they do not end at `end`.
+ */
 int record_read_headers(const uint8_t *at, const uint8_t *end, size_t count,
                         struct firn_header *headers);
 
-/* Checks every record of a whole uncompressed batch, headers included. FIRN_EDAMAGED. */
+/*
+ * Checks every record of a whole uncompressed batch, headers and the unused attributes (zero)
+ * included. FIRN_EDAMAGED.
+ */
 int record_check_all(const uint8_t *bytes, const struct batch *batch);
 
 #endif
