@@ -278,6 +278,7 @@ static uint64_t size_of_input(const struct append_options *options)
 
 static void tell_summary(const struct append *append)
 {
+    char count[FIGURES_SIZE];
     char size[FIGURES_SIZE];
     char rate[FIGURES_SIZE];
     const struct writer *writer = &append->writer;
@@ -290,9 +291,10 @@ static void tell_summary(const struct append *append)
                  (unsigned long long)writer->acknowledged - 1);
     figures_bytes(size, bytes);
     figures_bytes(rate, (uint64_t)((double)bytes / seconds));
-    report_note(name, "%s%llu record%s%s, %s in %.3f s: %.0f records/s, %s/s",
-                signals_caught() ? "interrupted: " : "", (unsigned long long)records,
-                records == 1 ? "" : "s", range, size, seconds, (double)records / seconds, rate);
+    report_note(name, "%s%s%s, %s in %.3f s: %.0f records/s, %s/s",
+                signals_caught() ? "interrupted: " : "",
+                figures_count(count, records, "record", "records"), range, size, seconds,
+                (double)records / seconds, rate);
 }
 
 /* Whatever happened: what is staged becomes durable, and is acknowledged. */

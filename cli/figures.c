@@ -64,6 +64,13 @@ const char *figures_parse_size(const char *text, void *target)
     return NULL;
 }
 
+const char *figures_count(char text[FIGURES_SIZE], uint64_t count, const char *one,
+                          const char *many)
+{
+    snprintf(text, FIGURES_SIZE, "%llu %s", (unsigned long long)count, count == 1 ? one : many);
+    return text;
+}
+
 const char *figures_bytes(char text[FIGURES_SIZE], uint64_t bytes)
 {
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

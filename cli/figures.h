@@ -19,6 +19,9 @@ const char *figures_parse_size(const char *text, void *target);
 
 enum { FIGURES_SIZE = 32 };
 
+/* "1 batch", "2 batches" */
+const char *figures_count(char text[FIGURES_SIZE], uint64_t count, const char *one,
+                          const char *many);
 /* "716.7 KiB" */
 const char *figures_bytes(char text[FIGURES_SIZE], uint64_t bytes);
 /* "7:05", "1:02:03" */

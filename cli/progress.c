@@ -72,7 +72,7 @@ static size_t draw_bar(char *line, size_t width, size_t rest, double part)
     if (full > 0 && full < bar)
         line[full] = '>';
     snprintf(line + 1 + bar, AROUND, "] %3.0f%% ", part * 100);
-    return bar + AROUND - 1;
+    return bar + AROUND;
 }
 
 static void put_line(struct progress *progress, const char *line, size_t length)

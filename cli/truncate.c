@@ -51,10 +51,10 @@ static int run(const char *dir, uint64_t index, bool quiet)
     int status = cut(log, index, &removed, &err) ? report_error(name, &err) : STATUS_DONE;
     if (firn_log_close(log, &err) && status == STATUS_DONE)
         status = report_error(name, &err);
+    char text[FIGURES_SIZE];
     if (status == STATUS_DONE && !quiet)
-        report_note(name, "%s: %llu record%s removed; the next one gets index %llu", dir,
-                    (unsigned long long)removed, removed == 1 ? "" : "s",
-                    (unsigned long long)index);
+        report_note(name, "%s: %s removed; the next one gets index %llu", dir,
+                    figures_count(text, removed, "record", "records"), (unsigned long long)index);
     return status;
 }
 

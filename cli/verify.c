@@ -48,17 +48,15 @@ static int put_finding(void *arg, const struct firn_finding *finding)
 
 static void put_figures(const struct firn_verify_stats *stats, double seconds)
 {
-    char bytes[FIGURES_SIZE];
-    char rate[FIGURES_SIZE];
-    figures_bytes(bytes, stats->bytes);
-    figures_bytes(rate, (uint64_t)((double)stats->bytes / seconds));
-    printf("%llu records in %llu batches and %llu segments, %s in %.2f s (%s/s): ",
-           (unsigned long long)stats->records, (unsigned long long)stats->batches,
-           (unsigned long long)stats->segments, bytes, seconds, rate);
-    if (stats->findings)
-        printf("%llu findings\n", (unsigned long long)stats->findings);
-    else
-        puts("all is well");
+    char text[4][FIGURES_SIZE];
+    printf("%s in %s and %s, %s ", figures_count(text[0], stats->records, "record", "records"),
+           figures_count(text[1], stats->batches, "batch", "batches"),
+           figures_count(text[2], stats->segments, "segment", "segments"),
+           figures_bytes(text[3], stats->bytes));
+    printf("in %.3f s (%s/s): %s\n", seconds,
+           figures_bytes(text[0], (uint64_t)((double)stats->bytes / seconds)),
+           stats->findings ? figures_count(text[1], stats->findings, "finding", "findings")
+                           : "all is well");
 }
 
 static int verify(struct firn_log *log, bool quiet)

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: MIT
+"""firn append: acknowledgements, conditions, limits, the summary, the progress bar."""
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import termios
+import unittest
+
+import support
+
+
+class Append(support.CommandTest):
+    def test_creates_the_log_and_goes_on(self):
+        self.run_firn("append", self.log, input=b"a\nb\n")
+        self.run_firn("append", self.log, input=b"c\n")
+        self.assertEqual(self.values(), [b"a", b"b", b"c"])
+
+    def test_no_input_creates_an_empty_log(self):
+        self.run_firn("append", self.log)
+        self.assertEqual(self.values(), [])
+        self.assertEqual(self.info()["next_index"], 0)
+
+    def test_creates_parents(self):
+        self.log = os.path.join(self.top, "deep/er/log")
+        self.append(b"a")
+        self.assertEqual(self.values(), [b"a"])
+
+    def test_durability(self):
+        for number, mode in enumerate(["each", "group", "os"]):
+            self.run_firn("append", "--durability", mode, self.log, input=b"one\ntwo\n")
+            self.assertEqual(self.info()["next_index"], 2 * number + 2)
+
+    def test_acknowledges_every_record_in_order(self):
+        lines = b"".join(b"%d\n" % number for number in range(20000))
+        for number, mode in enumerate(["each", "group", "os"]):
+            done = self.run_firn("append", "--ack", "-q", "-D", mode, self.log, input=lines)
+            first = 20000 * number
+            self.assertEqual(done.stdout.split(), [b"%d" % i for i in range(first, first + 20000)])
+            self.assertEqual(done.stderr, b"")
+
+    def test_acknowledges_before_it_waits_for_more(self):
+        for mode in "each", "group":
+            process = self.start_firn("append", "--ack", "-q", "--durability", mode, self.log)
+            first = self.info()["next_index"] if mode == "group" else 0
+            for index in range(first, first + 20):
+                process.stdin.write(b"record\n")
+                process.stdin.flush()
+                self.assertEqual(process.stdout.readline(), b"%d\n" % index)
+            self.assertEqual(self.end_firn(process), (b"", b""))
+
+    def test_what_is_acknowledged_is_seen_by_readers(self):
+        process = self.start_firn("append", "--ack", "-q", self.log)
+        for count in range(1, 6):
+            process.stdin.write(b"record\n")
+            process.stdin.flush()
+            process.stdout.readline()
+            self.assertEqual(len(self.values()), count)
+        self.end_firn(process)
+
+    def test_without_ack_prints_nothing(self):
+        self.assertEqual(self.run_firn("append", self.log, input=b"a\n").stdout, b"")
+
+    def test_no_create(self):
+        self.run_firn("append", "--no-create", self.log, input=b"a\n", status=1)
+        self.assertFalse(os.path.exists(self.log))
+        self.append(b"a")
+        self.append(b"b", arguments=["--no-create"])
+        self.assertEqual(self.values(), [b"a", b"b"])
+
+    def test_first_index(self):
+        self.append(b"a", arguments=["--first-index", "1000"])
+        self.append(b"b", arguments=["--first-index", "1000"])
+        self.assertEqual([record["index"] for record in self.records()], [1000, 1001])
+        self.run_firn("append", "--first-index", "1001", self.log, input=b"c\n", status=1)
+        self.assertEqual(self.values(), [b"a", b"b"])
+
+    def test_expect_next(self):
+        self.append(b"a", b"b", arguments=["--expect-next", "0"])
+        done = self.run_firn("append", "--expect-next", "0", self.log, input=b"x\n", status=1)
+        self.assertIn(b"gets index 2, not 0", done.stderr)
+        self.run_firn("append", "--expect-next", "3", self.log, input=b"x\n", status=1)
+        self.append(b"c", arguments=["--expect-next", "2"])
+        self.assertEqual(self.values(), [b"a", b"b", b"c"])
+
+    def test_small_segments(self):
+        values = [b"%d" % number * 50 for number in range(2000)]
+        self.append(*values, arguments=["--segment-bytes", "16k"])
+        self.assertEqual(self.values(), values)
+        self.assertGreater(self.info()["segments"], 10)
+
+    def test_limit_of_a_record(self):
+        long = b"x" * 100_001
+        for delimiter, data, offset in [("newline", b"a\nb\n" + long + b"\nc\n", 4),
+                                        ("nul", b"a\0b\0" + long + b"\0c\0", 4),
+                                        ("paragraph", b"a\n\nb\n\n\n" + long + b"\n\nc\n\n", 7),
+                                        ("length32", support.framed([b"a", b"b", long, b"c"]), 10),
+                                        ("newline", b"a\nb\n" + long, 4)]:
+            arguments = ["-d", delimiter, "--record-bytes", "100000", "--ack", self.log]
+            done = self.run_firn("append", *arguments, input=data, status=1)
+            self.assertIn(b"record 3 of the input, at byte %d, is longer" % offset, done.stderr)
+            self.assertEqual(len(done.stdout.split()), 2)
+            self.assertEqual(self.values()[-2:], [b"a", b"b"])
+        self.assertEqual(self.info()["next_index"], 10)
+
+    def test_record_at_the_limit(self):
+        self.append(b"x" * 100_000, arguments=["--record-bytes", "100000"])
+        self.assertEqual([len(value) for value in self.values()], [100_000])
+
+    def test_limit_without_options(self):
+        done = self.run_firn("append", self.log, input=b"a\n" + b"x" * (9 << 20), status=1)
+        self.assertIn(b"record 2 of the input, at byte 2, is longer", done.stderr)
+        self.assertEqual(self.values(), [b"a"])
+
+    def test_larger_records_on_demand(self):
+        value = os.urandom(1 << 20) * 20
+        self.append(value, arguments=["--record-bytes", "20M"])
+        self.assertTrue(self.values() == [value])
+
+    def test_record_that_no_segment_holds(self):
+        data = b"a\n" + b"x" * 60_000 + b"\n"
+        done = self.run_firn("append", "--segment-bytes", "16k", self.log, input=data, status=1)
+        self.assertIn(b"record 2 of the input, at byte 2, is longer", done.stderr)
+        self.assertEqual(self.values(), [b"a"])
+
+    @unittest.skipIf(support.LITTLE_EFFORT, "a sanitizer takes memory of its own")
+    def test_memory_is_bounded(self):
+        data = os.path.join(self.top, "data")
+        with open(data, "wb") as file:
+            for _ in range(96):
+                file.write((b"x" * 1023 + b"\n") * 1024)
+        for mode in "each", "os":
+            with open(data, "rb") as file:
+                process = self.start_firn("append", "-q", "-D", mode, self.log, stdin=file)
+            _, process.returncode, used = os.wait4(process.pid, 0)
+            self.end_firn(process)
+            self.assertLess(used.ru_maxrss, 64 * 1024, "KiB")
+        self.assertEqual(self.info()["next_index"], 2 * 96 * 1024)
+
+
+class Summary(support.CommandTest):
+    def test_says_what_is_durable(self):
+        messages = self.run_firn("append", self.log, input=b"a\nbcd\n").stderr.decode()
+        self.assertRegex(messages, r"^firn append: 2 records \(0 to 1\), 6 bytes in [\d.]+ s: "
+                                   r"\d+ records/s, [\d.]+ [\w]+/s\n$")
+        messages = self.run_firn("append", self.log, input=b"a\n").stderr.decode()
+        self.assertIn(": 1 record (2 to 2), ", messages)
+        messages = self.run_firn("append", self.log).stderr.decode()
+        self.assertIn(": 0 records, 0 bytes", messages)
+
+    def test_quiet(self):
+        self.assertEqual(self.run_firn("append", "-q", self.log, input=b"a\n").stderr, b"")
+
+
+class Progress(support.CommandTest):
+    """What a terminal of 70 columns sees."""
+
+    def start(self, *arguments, columns=70):
+        ours, theirs = pty.openpty()
+        self.addCleanup(os.close, ours)
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        process = self.start_firn("append", *arguments, self.log, stderr=theirs)
+        os.close(theirs)
+        return process, ours
+
+    def read_until(self, terminal, pattern):
+        seen = b""
+        while not re.search(pattern, seen):
+            seen += os.read(terminal, 4096)
+        return seen
+
+    def read_rest(self, terminal):
+        seen = b""
+        try:
+            while more := os.read(terminal, 4096):
+                seen += more
+        except OSError:  # the other side is closed
+            pass
+        return seen
+
+    def test_bar_with_rate_and_time_to_go(self):
+        process, terminal = self.start("--size", "40")
+        process.stdin.write(b"x" * 19 + b"\n")
+        process.stdin.flush()
+        seen = self.read_until(terminal, rb"ETA \d+:\d\d")
+        self.assertRegex(seen, rb"\r\[=+> +\]  50% 20 bytes, \d+ bytes/s, \d+ records/s, ETA")
+        self.assertTrue(all(len(line) < 70 for line in seen.split(b"\r")))
+        self.end_firn(process)
+        screen = self.read_rest(terminal).split(b"\r")
+        self.assertIn(b"firn append: 1 record", screen[-2])
+        self.assertEqual(screen[-1], b"\n")
+
+    def test_without_a_size(self):
+        process, terminal = self.start()
+        process.stdin.write(b"x\n")
+        process.stdin.flush()
+        seen = self.read_until(terminal, rb"2 bytes, \d+ bytes/s, \d+ records/s, 0:\d\d")
+        self.assertNotIn(b"[", seen)
+        self.end_firn(process)
+
+    def test_narrow_terminal(self):
+        process, terminal = self.start("--size", "40", columns=20)
+        process.stdin.write(b"x\n")
+        process.stdin.flush()
+        seen = self.read_until(terminal, rb"2 bytes, ")
+        self.assertTrue(all(len(line) < 20 for line in seen.split(b"\r")))
+        self.end_firn(process)
+
+    def test_quiet_shows_nothing(self):
+        process, terminal = self.start("-q")
+        process.stdin.write(b"x\n")
+        self.end_firn(process)
+        self.assertEqual(self.read_rest(terminal), b"")
+
+
+if __name__ == "__main__":
+    unittest.main()
