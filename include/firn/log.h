@@ -178,8 +178,7 @@ struct firn_cursor_options {
 };
 
 /**
- * Opens a cursor: a place between two records of a range. It keeps the segment that it stands in
- * readable, even if that is removed meanwhile. FIRN_EINVAL (to below from), FIRN_ENOMEM.
+ * Opens a cursor: a place between two records of a range. FIRN_EINVAL (to below from), FIRN_ENOMEM.
  */
 FIRN_API int firn_cursor_open(struct firn_log *log, const struct firn_cursor_options *options,
                               struct firn_cursor **cursor, struct firn_error *err);
@@ -251,7 +250,7 @@ struct firn_log_info {
     bool writable;
 };
 
-/** FIRN_EIO and FIRN_EDAMAGED where the times had to be read and could not. */
+/** FIRN_EIO and FIRN_EDAMAGED where the times could not be read; all else is filled in then too. */
 FIRN_API int firn_log_get_info(struct firn_log *log, struct firn_log_info *info,
                                struct firn_error *err);
 
