@@ -63,10 +63,10 @@ struct commit_ops {
     void (*publish)(void *owner, bool durable);
 };
 
-/* When the background thread steps in. */
+/* What the background thread does, delay_ns after the first bytes or at `bytes`. */
 enum commit_background {
-    COMMIT_DURABLE, /* delay_ns after the first bytes, or at `bytes`: makes durable */
-    COMMIT_WRITE,   /* at `bytes`: writes without sync */
+    COMMIT_DURABLE, /* makes durable */
+    COMMIT_WRITE,   /* writes without sync */
 };
 
 struct commit_options {

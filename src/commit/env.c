@@ -33,8 +33,8 @@ struct firn_env {
 
 static void release(struct firn_env *env)
 {
-    worker_free(env->worker);
     pool_free(env->pool);
+    worker_free(env->worker);
     pthread_mutex_destroy(&env->targets_lock);
     pthread_mutex_destroy(&env->gate);
     free(env);
@@ -59,6 +59,8 @@ int firn_env_new(const struct firn_env_options *options, struct firn_env **out,
     int rc = pool_new(COMMIT_BUFFER, bytes, &env->pool);
     if (rc == 0)
         rc = worker_new(env->manual, &env->worker);
+    if (rc == 0)
+        rc = pool_trim_by(env->pool, env->worker);
     if (rc < 0) {
         release(env);
         return firn_error_set(err, rc, 0, "an environment could not be created: %s",

@@ -139,7 +139,7 @@ static void schedule(struct commit *commit, bool first, bool crossed)
     struct worker *worker = env_worker(commit->env);
     if (crossed)
         worker_post(worker, &commit->task);
-    else if (first && commit->options.background == COMMIT_DURABLE)
+    else if (first)
         worker_post_at(worker, &commit->task, wait_now_ns() + commit->options.delay_ns);
 }
 
