@@ -68,12 +68,12 @@ static int memory_size_of(struct firn_file *base, uint64_t *bytes, struct firn_e
 
 /* ---- read and write -------------------------------------------------------------------------- */
 
-/* Adds up the bytes. FIRN_EINVAL, FIRN_ETOOBIG. */
+/* Adds up the bytes. FIRN_EINVAL. */
 static int measure(const struct memory_file *file, const char *verb, const struct iovec *iov,
                    int count, uint64_t offset, size_t *total, struct firn_error *err)
 {
     size_t sum = 0;
-    if (count < 0 || offset > INT64_MAX)
+    if (count < 0)
         return fail_at(file, FIRN_EINVAL, verb, 0, offset, err);
     for (int i = 0; i < count; i++) {
         if (iov[i].iov_len > SIZE_MAX / 2 - sum)
@@ -166,7 +166,7 @@ static int memory_writev(struct firn_file *base, const struct iovec *iov, int co
     if (!file->writable)
         return memory_fail(err, FIRN_EREADONLY, file->path, "write");
     int rc = measure(file, "write", iov, count, offset, &total, err);
-    if (rc == 0 && total > INT64_MAX - offset)
+    if (rc == 0 && (offset > INT64_MAX || total > INT64_MAX - offset))
         rc = fail_at(file, FIRN_ETOOBIG, "write", total, offset, err);
     if (rc != 0 || total == 0)
         return rc;

@@ -86,21 +86,12 @@ int memory_stat(struct firn_disk *base, const char *path, struct firn_entry *ent
 
 /* ---- make and remove ------------------------------------------------------------------------- */
 
-/* Where a new name can be given. */
-static int walk_to_new(struct memory_disk *disk, const char *path, struct memory_place *place)
-{
-    int rc = memory_walk(disk, path, false, place);
-    if (rc == FIRN_ENOTDIR && place->node != NULL && place->slash)
-        return FIRN_EEXIST;
-    return rc == 0 && place->node != NULL ? FIRN_EEXIST : rc;
-}
-
 int memory_make_dir(struct firn_disk *base, const char *path, struct firn_error *err)
 {
     struct memory_disk *disk = memory_disk_of(base);
     struct memory_place place;
     enter(disk);
-    int rc = walk_to_new(disk, path, &place);
+    int rc = memory_walk_to_new(disk, path, &place);
     if (rc == 0)
         rc = add(disk, &place, memory_node_new(FIRN_ENTRY_DIR));
     return leave(disk, rc, path, "make directory", err);
@@ -112,7 +103,7 @@ int memory_make_link(struct firn_disk *base, const char *target, const char *pat
     struct memory_disk *disk = memory_disk_of(base);
     struct memory_place place;
     enter(disk);
-    int rc = target[0] == '\0' ? FIRN_ENOENT : walk_to_new(disk, path, &place);
+    int rc = target[0] == '\0' ? FIRN_ENOENT : memory_walk_to_new(disk, path, &place);
     if (rc == 0 && place.slash)
         rc = FIRN_ENOENT;
     if (rc == 0) {

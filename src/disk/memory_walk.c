@@ -166,19 +166,32 @@ static int walk(struct memory_disk *disk, struct memory_node *from, const char *
         int rc = step(disk, in, path, len, follow || slashes > 0, links, place);
         if (rc != 0)
             return rc;
-        place->slash = slashes > 0;
+        place->slash |= slashes > 0;
         path += len + slashes;
     }
-    if (place->slash && place->node != NULL && place->node->kind != FIRN_ENTRY_DIR)
-        return FIRN_ENOTDIR;
     return 0;
 }
 
-int memory_walk(struct memory_disk *disk, const char *path, bool follow, struct memory_place *place)
+static int walk_from_root(struct memory_disk *disk, const char *path, bool follow,
+                          struct memory_place *place)
 {
     if (strlen(path) > PATH_MOST)
         return FIRN_ETOOBIG;
     return walk(disk, disk->root, path, follow, 0, place);
+}
+
+int memory_walk(struct memory_disk *disk, const char *path, bool follow, struct memory_place *place)
+{
+    int rc = walk_from_root(disk, path, follow, place);
+    if (rc == 0 && place->slash && place->node != NULL && place->node->kind != FIRN_ENTRY_DIR)
+        return FIRN_ENOTDIR;
+    return rc;
+}
+
+int memory_walk_to_new(struct memory_disk *disk, const char *path, struct memory_place *place)
+{
+    int rc = walk_from_root(disk, path, false, place);
+    return rc == 0 && place->node != NULL ? FIRN_EEXIST : rc;
 }
 
 int memory_walk_to(struct memory_disk *disk, const char *path, bool follow,

@@ -25,6 +25,9 @@ int memory_walk(struct memory_disk *disk, const char *path, bool follow,
 int memory_walk_to(struct memory_disk *disk, const char *path, bool follow,
                    struct memory_place *place);
 
+/* The same for a name that is to be given: FIRN_EEXIST where anything has it. */
+int memory_walk_to_new(struct memory_disk *disk, const char *path, struct memory_place *place);
+
 /* Where the name is, or where it would be. */
 bool memory_dir_find(const struct memory_dir *dir, const char *name, size_t len, size_t *at);
 

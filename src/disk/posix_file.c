@@ -55,14 +55,14 @@ static void file_close(struct firn_file *base)
 
 /* ---- read ------------------------------------------------------------------------------------ */
 
-/* Cuts `*count` to what one call takes and adds up its bytes. FIRN_EINVAL, FIRN_ETOOBIG. */
+/* Cuts `*count` to what one call takes and adds up its bytes. FIRN_EINVAL. */
 static int measure(const struct posix_file *file, const char *verb, const struct iovec *iov,
                    int *count, uint64_t offset, size_t *total, struct firn_error *err)
 {
     size_t sum = 0;
-    if (*count < 0 || offset > INT64_MAX)
-        return posix_refuse(err, FIRN_EINVAL, file->path, "%s of %d ranges at %llu: out of range",
-                            verb, *count, (unsigned long long)offset);
+    if (*count < 0)
+        return posix_refuse(err, FIRN_EINVAL, file->path, "%s at %llu: %d ranges", verb,
+                            (unsigned long long)offset, *count);
     if (*count > MOST_ENTRIES)
         *count = MOST_ENTRIES;
     for (int i = 0; i < *count; i++) {
@@ -111,8 +111,8 @@ static int file_readv(struct firn_file *base, const struct iovec *iov, int count
     ssize_t n = 0;
     *done = 0;
     int rc = measure(file, "read", iov, &count, offset, &total, err);
-    if (rc != 0 || total == 0)
-        return rc;
+    if (rc != 0 || total == 0 || offset > INT64_MAX - total)
+        return rc; /* no file is that long */
     do
         n = read_some(file, iov, count, offset);
     while (n < 0 && errno == EINTR);
