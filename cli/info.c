@@ -62,10 +62,10 @@ static void put_size(const struct firn_log_info *info)
 static void put_times(const struct firn_log_info *info)
 {
     char text[FIGURES_SIZE];
-    if (info->next_index == info->lowest_index)
-        return;
-    printf("%-15s %s\n", "first record:", figures_time(text, info->first_timestamp));
-    printf("%-15s %s\n", "last record:", figures_time(text, info->last_timestamp));
+    if (info->first_timestamp)
+        printf("%-15s %s\n", "first record:", figures_time(text, info->first_timestamp));
+    if (info->last_timestamp)
+        printf("%-15s %s\n", "last record:", figures_time(text, info->last_timestamp));
 }
 
 static void put_text(const char *dir, const struct firn_log_info *info,
@@ -98,9 +98,10 @@ static struct firn_slice slice_of(const char *text)
     return (struct firn_slice){text, strlen(text)};
 }
 
-static void put_time(const char *key, const struct firn_log_info *info, int64_t timestamp)
+/* 0 stands for "none". */
+static void put_time(const char *key, int64_t timestamp)
 {
-    if (info->next_index > info->lowest_index)
+    if (timestamp)
         printf("\"%s\":%lld,", key, (long long)timestamp);
     else
         printf("\"%s\":null,", key);
@@ -130,8 +131,8 @@ static void put_json(const char *dir, const struct firn_log_info *info,
     put_field("next_index", info->next_index);
     put_field("bytes", info->bytes);
     put_field("segments", info->segments);
-    put_time("first_timestamp", info, info->first_timestamp);
-    put_time("last_timestamp", info, info->last_timestamp);
+    put_time("first_timestamp", info->first_timestamp);
+    put_time("last_timestamp", info->last_timestamp);
     put_field("generation", info->generation);
     put_flag("clean", recovery->clean);
     put_field("damaged_ranges", info->damaged_ranges);
@@ -141,6 +142,17 @@ static void put_json(const char *dir, const struct firn_log_info *info,
 }
 
 /* ---- the whole -------------------------------------------------------------------------- */
+
+static int look(const char *dir, struct firn_log *log, bool json)
+{
+    struct firn_error err = {0};
+    struct firn_log_info info = {0};
+    struct firn_recovery recovery;
+    firn_log_get_recovery(log, &recovery);
+    int result = firn_log_get_info(log, &info, &err); /* without times: the rest is there */
+    (json ? put_json : put_text)(dir, &info, &recovery);
+    return result ? report_error(name, &err) : STATUS_DONE;
+}
 
 int info_run(int argc, char **argv)
 {
@@ -154,15 +166,7 @@ int info_run(int argc, char **argv)
     struct firn_log_options options = {.read_only = true, .must_exist = true};
     if (firn_log_open(operands[0], &options, &log, &err))
         return report_error(name, &err);
-    struct firn_log_info info;
-    struct firn_recovery recovery;
-    firn_log_get_recovery(log, &recovery);
-    if (firn_log_get_info(log, &info, &err))
-        status = report_error(name, &err);
-    else {
-        (json ? put_json : put_text)(operands[0], &info, &recovery);
-        status = STATUS_DONE;
-    }
+    status = look(operands[0], log, json);
     firn_log_close(log, NULL);
     return output_end(name, status);
 }

@@ -27,7 +27,7 @@ static void note(int signo)
     errno = saved;
 }
 
-static void catch(int signo)
+static void watch(int signo)
 {
     struct sigaction action;
     if (sigaction(signo, NULL, &action) != 0 || action.sa_handler == SIG_IGN)
@@ -45,9 +45,9 @@ int signals_catch(void)
         return errno;
     for (int i = 0; i < 2; i++)
         fcntl(wake[i], F_SETFD, FD_CLOEXEC);
-    catch(SIGINT);
-    catch(SIGTERM);
-    catch(SIGHUP);
+    watch(SIGINT);
+    watch(SIGTERM);
+    watch(SIGHUP);
     return 0;
 }
 

@@ -77,8 +77,9 @@ class Json(support.CommandTest):
     def test_bytes_that_are_no_text(self):
         values = [b"\xff", b"a\xff", b"ab\xff", b"\x80", b"\xc3", b"\xc0\x80", b"\xc1\xbf",
                   b"\xe0\x80\x80", b"\xe0\x9f\xbf", b"\xed\xa0\x80", b"\xed\xbf\xbf",
-                  b"\xf0\x80\x80\x80", b"\xf0\x8f\xbf\xbf", b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80",
-                  b"\xe2\x82", b"\xf0\x9f\x98", b"\xc3\x28", bytes(range(256)) * 5]
+                  b"\xf0\x80\x80\x80", b"\xf0\x8f\xbf\xbf", b"\xf4\x90\x80\x80",
+                  b"\xf5\x80\x80\x80", b"\xe2\x82", b"\xf0\x9f\x98", b"\xc3\x28",
+                  bytes(range(256)) * 5]
         self.append(*values)
         for record, value in zip(self.records(), values, strict=True):
             self.assertNotIn("value", record)

@@ -132,9 +132,9 @@ def run_round(number, log, before):
         assert found[:len(seen)] == seen, "recovery took back what a reader had seen"
         firn("verify", "-q", log)
     except AssertionError as error:
-        print(f"FAILED: {this}: {error}\nthe log is kept: {log}\n"
-              f"again: FIRN_SEED={SEED} FIRN_FIRST_ROUND={number // ROUNDS_PER_LOG * ROUNDS_PER_LOG}"
-              f" FIRN_ROUNDS={number + 1} tests/cli/kill_test.py")
+        first = number - number % ROUNDS_PER_LOG
+        print(f"FAILED: {this}: {error}\nthe log is kept: {log}\nagain: FIRN_SEED={SEED}"
+              f" FIRN_FIRST_ROUND={first} FIRN_ROUNDS={number + 1} tests/cli/kill_test.py")
         raise
     return found, len(acknowledged)
 
