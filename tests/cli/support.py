@@ -72,6 +72,10 @@ class CommandTest(unittest.TestCase):
             except BrokenPipeError:
                 pass
 
+    def skipTest(self, reason):
+        print(f"[  SKIPPED ] {self.id().removeprefix('__main__.')}: {reason}")
+        super().skipTest(reason)
+
     # ---- logs
 
     def append(self, *values, arguments=()):
