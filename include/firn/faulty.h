@@ -37,8 +37,8 @@
  *   that did not survive may nevertheless have zeroed the rest of the sector in which it cut.
  * - Names. Creations, removals and renames in a directory survive or not, each on its own, save
  *   that effects on the same name keep their order, and that a rename is one effect: never are both
- *   names gone. (Formally: what survives is any set of effects that holds with an effect all earlier
- *   ones that share a name with it.) Different directories are independent. What lies below a
+ *   names gone. (Formally: what survives is any set of effects that holds with an effect all
+ * earlier ones that share a name with it.) Different directories are independent. What lies below a
  *   directory whose own name did not survive is gone.
  * firn_faulty_outcomes says how many combinations there are, firn_faulty_restart takes one by its
  * number. Everything that hangs on a name counts only where the name survives, so the combinations
@@ -46,8 +46,8 @@
  * between them differed, both are counted, so that the first is always "nothing survived" and the
  * last always "all survived".
  *
- * Death of a process (firn_faulty_kill): its open files, locks and mappings are dead; the page cache
- * and all pending effects stay.
+ * Death of a process (firn_faulty_kill): its open files, locks and mappings are dead; the page
+ * cache and all pending effects stay.
  *
  * A failed sync or durable write (FIRN_FAULTY_LOSE) is modelled as Linux behaves: the pages are
  * clean afterwards. The data can still be read, a later sync returns success and does not write it,
@@ -114,7 +114,8 @@ struct firn_faulty_options {
 FIRN_API int firn_faulty_new(const struct firn_faulty_options *options, struct firn_faulty **faulty,
                              struct firn_error *err);
 
-/** Releases it. Files, locks, ... still open become dead and can (must) still be closed. NULL: fine.
+/** Releases it. Files, locks, ... still open become dead and can (must) still be closed. NULL:
+ * fine.
  */
 FIRN_API void firn_faulty_free(struct firn_faulty *faulty);
 
@@ -123,8 +124,8 @@ FIRN_API struct firn_disk *firn_faulty_disk(struct firn_faulty *faulty);
 
 /**
  * A copy with the same images, pending effects, counters, clocks, random state, processes and
- * limits. Open handles and locks, faults, the crash point and the trace are not copied. Cheap: pages
- * are shared until one side writes. Meant to be restarted, once per outcome. FIRN_ENOMEM.
+ * limits. Open handles and locks, faults, the crash point and the trace are not copied. Cheap:
+ * pages are shared until one side writes. Meant to be restarted, once per outcome. FIRN_ENOMEM.
  */
 FIRN_API int firn_faulty_clone(struct firn_faulty *faulty, struct firn_faulty **copy,
                                struct firn_error *err);
@@ -235,27 +236,30 @@ FIRN_API const char *firn_faulty_op_name(enum firn_faulty_op op);
 /** What goes wrong. */
 enum firn_faulty_what {
     /** The operation returns `code`. A read or write does `bytes` bytes first (0: none; `done` says
-     * so), anything else does nothing. A sync that fails so has written nothing and lost nothing. */
+     * so), anything else does nothing. A sync that fails so has written nothing and lost nothing.
+     */
     FIRN_FAULTY_FAIL,
     /** A read or write does only `bytes` bytes (at least 1), or FIRN_FAULTY_HALF, and returns 0. */
     FIRN_FAULTY_SHORT,
     /** Writing to the medium fails with `code` and leaves the pages clean: data lost, error noted
      * with every handle. A sync and a durable write (of its own range) then report it. A plain
-     * write or a start of writeback returns 0: it is the kernel that meets the error, afterwards. */
+     * write or a start of writeback returns 0: it is the kernel that meets the error, afterwards.
+     */
     FIRN_FAULTY_LOSE,
     /** A write is in the page cache and never reaches the medium; a sync or sync_dir does nothing.
      * Reported as success. */
     FIRN_FAULTY_FORGET,
-    /** A write goes to `to_offset` of `to_path` (NULL: the same file) on the medium, while the cache
-     * has it in the right place. Behind the end of that file nothing is written. */
+    /** A write goes to `to_offset` of `to_path` (NULL: the same file) on the medium, while the
+     * cache has it in the right place. Behind the end of that file nothing is written. */
     FIRN_FAULTY_MISDIRECT,
     /** A read returns, or a write brings to the medium (the cache is right), byte number `byte` of
      * the range (modulo its length) with bit `bit` flipped. */
     FIRN_FAULTY_FLIP,
-    /** The operation takes `nanoseconds` of simulated time more; also of real time with `really`. */
+    /** The operation takes `nanoseconds` of simulated time more; also of real time with `really`.
+     */
     FIRN_FAULTY_SLOW,
-    /** `call` is called in the middle of the operation, without any lock: it has taken effect, and a
-     * sync or durable write has been to the medium, but not looked for errors yet. */
+    /** `call` is called in the middle of the operation, without any lock: it has taken effect, and
+     * a sync or durable write has been to the medium, but not looked for errors yet. */
     FIRN_FAULTY_CALL,
 };
 
@@ -280,17 +284,17 @@ typedef void firn_faulty_call_fn(void *arg, struct firn_faulty *faulty,
 /** A fault: which operations it hits, and how. All zero: the next operation fails with FIRN_EIO. */
 struct firn_faulty_fault {
     enum firn_faulty_what what;
-    unsigned ops;     /**< kinds it hits, or-ed; 0: those to which `what` can happen */
-    const char *path; /**< hits paths that match: '*' is any bytes, '?' one; no leading '/'. For
-                           rename the new one. NULL: any. Copied. */
-    uint64_t offset;  /**< with `length`: hits only reads, writes, ... that touch this range */
-    uint64_t length;  /**< 0: any range */
-    uint64_t at;      /**< begins at the at-th operation that fits, from now on; 0: the first */
-    uint64_t times;   /**< for so many operations that fit; 0: one */
-    uint32_t chance;  /**< hits with this chance in a million only; 0: always */
-    int code;         /**< FIRN_FAULTY_FAIL, _LOSE: 0: FIRN_EIO */
-    int os_error;     /**< 0: the errno that goes with the code */
-    uint64_t bytes;   /**< FIRN_FAULTY_FAIL, _SHORT */
+    unsigned ops;         /**< kinds it hits, or-ed; 0: those to which `what` can happen */
+    const char *path;     /**< hits paths that match: '*' is any bytes, '?' one; no leading '/'. For
+                               rename the new one. NULL: any. Copied. */
+    uint64_t offset;      /**< with `length`: hits only reads, writes, ... that touch this range */
+    uint64_t length;      /**< 0: any range */
+    uint64_t at;          /**< begins at the at-th operation that fits, from now on; 0: the first */
+    uint64_t times;       /**< for so many operations that fit; 0: one */
+    uint32_t chance;      /**< hits with this chance in a million only; 0: always */
+    int code;             /**< FIRN_FAULTY_FAIL, _LOSE: 0: FIRN_EIO */
+    int os_error;         /**< 0: the errno that goes with the code */
+    uint64_t bytes;       /**< FIRN_FAULTY_FAIL, _SHORT */
     uint64_t to_offset;   /**< FIRN_FAULTY_MISDIRECT */
     const char *to_path;  /**< FIRN_FAULTY_MISDIRECT. Copied. */
     uint64_t byte;        /**< FIRN_FAULTY_FLIP */
@@ -319,7 +323,8 @@ FIRN_API uint64_t firn_faulty_hits(struct firn_faulty *faulty, int id);
 FIRN_API int firn_faulty_lose(struct firn_faulty *faulty, const char *path, int code,
                               struct firn_error *err);
 
-/** The kernel evicts all clean pages: reads see what is durable or pending. Makes lost, misdirected,
+/** The kernel evicts all clean pages: reads see what is durable or pending. Makes lost,
+ * misdirected,
  * ... writes visible without a crash. FIRN_ENOMEM. */
 FIRN_API int firn_faulty_drop_caches(struct firn_faulty *faulty, struct firn_error *err);
 
@@ -357,7 +362,8 @@ FIRN_API int firn_faulty_get(struct firn_faulty *faulty, const char *path,
                              struct firn_error *err);
 
 /** Replaces a file's bytes in both images (or creates it, its name durable), and drops what was
- * pending in it. Its directory must exist. Not an operation. FIRN_ENOENT, FIRN_ENOTDIR, FIRN_ENOMEM.
+ * pending in it. Its directory must exist. Not an operation. FIRN_ENOENT, FIRN_ENOTDIR,
+ * FIRN_ENOMEM.
  */
 FIRN_API int firn_faulty_put(struct firn_faulty *faulty, const char *path, const void *bytes,
                              size_t size, struct firn_error *err);
@@ -376,8 +382,8 @@ typedef int firn_faulty_walk_fn(void *arg, const char *path, const struct firn_e
 FIRN_API int firn_faulty_walk(struct firn_faulty *faulty, enum firn_faulty_image image,
                               firn_faulty_walk_fn *each, void *arg);
 
-/** A number for the whole durable state (names, sizes, contents): equal states, equal numbers. Fast:
- * only pages written since the last time are read. */
+/** A number for the whole durable state (names, sizes, contents): equal states, equal numbers.
+ * Fast: only pages written since the last time are read. */
 FIRN_API uint64_t firn_faulty_hash(struct firn_faulty *faulty);
 
 /** Called with a line of text, without newline; valid during the call. May not call back. */
