@@ -26,25 +26,25 @@ struct place {
 /* A truncation under way: everything from `cut` on goes. */
 struct intent {
     bool pending;
-    struct place cut;            /* position: where zeroing begins, behind what is kept */
-    bool has_header;             /* the batch that holds the cut is shortened: */
-    uint64_t header_position;    /* where it stands */
+    struct place cut;             /* position: where zeroing begins, behind what is kept */
+    bool has_header;              /* the batch that holds the cut is shortened: */
+    uint64_t header_position;     /* where it stands */
     uint8_t header[BATCH_HEADER]; /* its new header */
 };
 
 struct checkpoint {
     uint64_t sequence;
-    uint32_t generation;     /* of the last life that wrote */
-    bool clean;              /* closed cleanly: `end` is all there is */
-    uint64_t first_index;    /* records below it are removed */
-    struct place durable;    /* everything before is durable, checked and indexed */
-    struct place end;        /* with `clean` */
-    uint64_t segments;       /* with `clean`: how many there are */
-    uint32_t segments_crc;   /* with `clean`: over their bases and sizes, in order */
+    uint32_t generation;   /* of the last life that wrote */
+    bool clean;            /* closed cleanly: `end` is all there is */
+    uint64_t first_index;  /* records below it are removed */
+    struct place durable;  /* everything before is durable, checked and indexed */
+    struct place end;      /* with `clean` */
+    uint64_t segments;     /* with `clean`: how many there are */
+    uint32_t segments_crc; /* with `clean`: over their bases and sizes, in order */
     struct intent intent;
 };
 
-/* What reading found in the slots: 0 valid, FIRN_EDAMAGED, FIRN_EFORMAT (a later version). */
+/* What reading found in the slots: 0 valid, FIRN_EDAMAGED (also if it could not be read). */
 struct checkpoint_slots {
     int state[2];
     bool equal; /* both valid, and the same but for the sequence */
@@ -53,17 +53,21 @@ struct checkpoint_slots {
 /* Writes one slot's 4096 bytes. */
 void checkpoint_encode(const struct checkpoint *checkpoint, uint8_t *slot);
 
-/* 0, FIRN_EDAMAGED, FIRN_EFORMAT. */
+/* 0; FIRN_EDAMAGED: the checksum is wrong; FIRN_EFORMAT: it is right, and the content is more than
+   this version knows (version, flags, reserved bytes). */
 int checkpoint_decode(const uint8_t *slot, struct checkpoint *checkpoint);
 
 /*
- * Reads the file. FIRN_ENOENT; FIRN_EDAMAGED if no slot is valid; FIRN_EFORMAT if the file is not
- * ours or newer. A file shorter than CHECKPOINT_BYTES counts as damaged where it ends.
+ * Reads the file. FIRN_ENOENT; FIRN_EDAMAGED if no slot is valid; FIRN_EFORMAT if a slot is of a
+ * later version (the other one is not believed then). A file shorter than CHECKPOINT_BYTES counts
+ * as damaged where it ends. A slot that can't be read costs no more than that slot: FIRN_EIO only
+ * if none is left.
  */
 int checkpoint_load(struct firn_disk *disk, const char *dir, struct checkpoint *checkpoint,
                     struct checkpoint_slots *slots, struct firn_error *err);
 
-/* Creates the file with both slots, durably, whole or not at all; replaces one that is there. */
+/* Creates the file with both slots, durably, whole or not at all; replaces one that is there.
+   Raises checkpoint->sequence by 2. */
 int checkpoint_create(struct firn_disk *disk, const char *dir, struct checkpoint *checkpoint,
                       struct firn_error *err);
 

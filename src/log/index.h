@@ -24,11 +24,14 @@ struct index_entry {
 
 struct index;
 
-struct index *index_new(void);      /* NULL: out of memory */
+struct index *index_new(void); /* NULL: out of memory */
 void index_free(struct index *index);
 
-/* Adds an entry if none is there yet or the last lies INDEX_INTERVAL or more before `position`.
-   FIRN_ENOMEM leaves a gap, which is harmless. */
+/*
+ * Adds an entry if none is there yet or the last lies INDEX_INTERVAL or more before `position`, and
+ * has a lower index (damaged headers may say otherwise). A time below the last entry's counts as
+ * that. FIRN_ENOMEM leaves a gap, which is harmless.
+ */
 int index_add(struct index *index, uint32_t relative, uint32_t position, int64_t max_time);
 
 size_t index_count(const struct index *index);
@@ -39,7 +42,8 @@ size_t index_memory(const struct index *index); /* bytes */
 bool index_floor(const struct index *index, uint32_t relative, struct index_entry *entry);
 /* The last entry with position <= `position`, or false. */
 bool index_floor_position(const struct index *index, uint32_t position, struct index_entry *entry);
-/* The first entry with max_time >= `time`, or false. */
+/* The first entry with max_time >= `time`, or false. The first record of that time or later lies
+   behind the start of the entry before it. */
 bool index_ceil_time(const struct index *index, int64_t time, struct index_entry *entry);
 
 /* Drops the entries whose position is >= `position`. Nobody may look up at the same time. */
@@ -54,7 +58,7 @@ int index_store(const struct index *index, struct firn_disk *disk, const char *d
 
 /*
  * Reads them back. FIRN_ENOENT, FIRN_EDAMAGED (odd size, not ascending, position not below
- * `store_bytes`, the two disagree): the caller rebuilds.
+ * `store_bytes`, the two disagree): the caller rebuilds. FIRN_EIO, FIRN_ENOMEM.
  */
 int index_load(struct firn_disk *disk, const char *dir, uint64_t base, uint64_t store_bytes,
                struct index **index, struct firn_error *err);

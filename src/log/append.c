@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Appending: records are encoded straight into the buffers of the filling group, under the commit
+ * lock. Single records join the open batch until it has LOG_BATCH_TARGET bytes; records that are
+ * appended together are a batch of their own, which its checksum makes atomic.
+ *
+ * An index is given out only when nothing can fail any more: the space in the segment is reserved,
+ * the next segment is at hand, the buffers are there. Getting one of these may let the lock go;
+ * then the plan is made anew.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "commit/env.h"
+#include "log/log_private.h"
+
+struct plan {
+    bool join;      /* the record joins the open batch */
+    bool rotate;    /* a new segment is needed */
+    size_t bytes;   /* that the store grows by */
+    size_t buffers; /* that are needed beyond the last one */
+};
+
+struct append {
+    const struct firn_record *records;
+    size_t count;
+    const struct firn_append_options *options;
+    int64_t now;       /* ms */
+    size_t batch_size; /* as a batch of its own */
+};
+
+static int64_t time_of(const struct append *append, const struct firn_record *record)
+{
+    return record->timestamp ? record->timestamp : append->now;
+}
+
+/* ---- checks that need no lock ---- */
+
+static int check_record(const struct firn_log *log, const struct firn_record *record,
+                        struct firn_error *err)
+{
+    uint64_t bytes = (uint64_t)record->key.size + record->value.size;
+    if ((record->key.size && !record->key.data) || (record->value.size && !record->value.data) ||
+        (record->header_count && !record->headers))
+        return firn_error_set(err, FIRN_EINVAL, 0, "a record has a size but no bytes");
+    if (record->header_count > INT32_MAX / 8)
+        return firn_error_set(err, FIRN_ETOOBIG, 0, "a record has too many headers");
+    for (size_t i = 0; i < record->header_count; i++) {
+        const struct firn_header *header = &record->headers[i];
+        if (!header->key.data || (header->value.size && !header->value.data))
+            return firn_error_set(err, FIRN_EINVAL, 0, "header %zu of a record has no key", i);
+        bytes += (uint64_t)header->key.size + header->value.size;
+    }
+    if (bytes > log->record_limit)
+        return firn_error_set(err, FIRN_ETOOBIG, 0,
+                              "a record has %llu bytes; the limit of this log is %llu",
+                              (unsigned long long)bytes, (unsigned long long)log->record_limit);
+    return 0;
+}
+
+static size_t own_batch_bytes(const struct append *append)
+{
+    int64_t base_time = time_of(append, &append->records[0]);
+    size_t bytes = BATCH_HEADER;
+    for (size_t i = 0; i < append->count; i++) {
+        const struct firn_record *record = &append->records[i];
+        bytes += record_bytes(
+            record_body_bytes(record, time_of(append, record) - base_time, (uint32_t)i));
+    }
+    return bytes;
+}
+
+static int check(struct firn_log *log, struct append *append, struct firn_error *err)
+{
+    if (log->options.read_only)
+        return firn_error_set(err, FIRN_EREADONLY, 0, "%s: opened read-only", log->dir);
+    if (append->count == 0 || !append->records)
+        return firn_error_set(err, FIRN_EINVAL, 0, "no record to append");
+    if (append->count > INT32_MAX)
+        return firn_error_set(err, FIRN_ETOOBIG, 0, "too many records in one group");
+    bool needs_now = false;
+    for (size_t i = 0; i < append->count; i++) {
+        int rc = check_record(log, &append->records[i], err);
+        if (rc < 0)
+            return rc;
+        needs_now |= append->records[i].timestamp == 0;
+    }
+    if (needs_now)
+        append->now = (int64_t)(disk_clock(log->disk, FIRN_CLOCK_REAL) / 1000000);
+    append->batch_size = own_batch_bytes(append);
+    size_t most = env_pool_buffers(log->env) / 2 * COMMIT_BUFFER_ROOM;
+    if (append->batch_size > most || append->batch_size > log->options.segment_bytes)
+        return firn_error_set(err, FIRN_ETOOBIG, 0,
+                              "the group takes %zu bytes as a batch; a segment of this log holds "
+                              "%llu and half of the pool %zu",
+                              append->batch_size, (unsigned long long)log->options.segment_bytes,
+                              most);
+    return 0;
+}
+
+/* ---- planning, under the lock ---- */
+
+static size_t room_left(const struct firn_log *log)
+{
+    const struct commit_buffer *last = log->commit.filling.last;
+    return last && last->file == log->staging.segment ? COMMIT_BUFFER_ROOM - last->used : 0;
+}
+
+/* Counts buffers as `put_record` will use them. */
+static size_t buffers_for(size_t bytes, size_t *left)
+{
+    if (bytes <= *left) {
+        *left -= bytes;
+        return 0;
+    }
+    if (bytes <= COMMIT_BUFFER_ROOM) {
+        *left = COMMIT_BUFFER_ROOM - bytes;
+        return 1;
+    }
+    size_t beyond = bytes - *left;
+    size_t buffers = (beyond + COMMIT_BUFFER_ROOM - 1) / COMMIT_BUFFER_ROOM;
+    *left = buffers * COMMIT_BUFFER_ROOM - beyond;
+    return buffers;
+}
+
+static size_t buffers_for_batch(const struct append *append, size_t left)
+{
+    int64_t base_time = time_of(append, &append->records[0]);
+    size_t buffers = buffers_for(BATCH_HEADER, &left);
+    for (size_t i = 0; i < append->count; i++) {
+        const struct firn_record *record = &append->records[i];
+        size_t body = record_body_bytes(record, time_of(append, record) - base_time, (uint32_t)i);
+        buffers += buffers_for(record_bytes(body), &left);
+    }
+    return buffers;
+}
+
+/* Whether the record joins the open batch, and with how many bytes. */
+static bool plan_join(const struct firn_log *log, const struct append *append, struct plan *plan)
+{
+    const struct staging *staging = &log->staging;
+    if (!staging->batch || append->count > 1)
+        return false;
+    size_t bytes = record_bytes(record_body_bytes(
+        append->records, time_of(append, append->records) - staging->open.base_time,
+        staging->open.count));
+    if (staging->open.bytes + bytes > LOG_BATCH_TARGET || bytes > room_left(log) ||
+        staging->position + bytes > log->options.segment_bytes)
+        return false;
+    *plan = (struct plan){.join = true, .bytes = bytes};
+    return true;
+}
+
+static struct plan make_plan(const struct firn_log *log, const struct append *append)
+{
+    struct plan plan;
+    if (plan_join(log, append, &plan))
+        return plan;
+    const struct staging *staging = &log->staging;
+    plan = (struct plan){.bytes = append->batch_size};
+    plan.rotate = !staging->segment ||
+                  staging->position + plan.bytes > log->options.segment_bytes ||
+                  staging->next_index + append->count - staging->segment->base > INT32_MAX;
+    size_t left = plan.rotate ? 0 : room_left(log);
+    if (append->count == 1 && plan.bytes <= left)
+        return plan;
+    plan.buffers = buffers_for_batch(append, left);
+    return plan;
+}
+
+/* ---- writing, under the lock; nothing fails any more ---- */
+
+static struct commit_buffer *buffer_with(struct firn_log *log, size_t bytes)
+{
+    if (room_left(log) >= bytes)
+        return log->commit.filling.last;
+    return commit_add(&log->commit, log->staging.segment, log->staging.position);
+}
+
+static void advance(struct firn_log *log, struct commit_buffer *buffer, size_t bytes)
+{
+    buffer->used += (uint32_t)bytes;
+    log->staging.position += bytes;
+}
+
+static void sink(void *arg, const void *bytes, size_t size)
+{
+    struct firn_log *log = arg;
+    const uint8_t *at = bytes;
+    while (size > 0) {
+        struct commit_buffer *buffer = buffer_with(log, 1);
+        size_t part = COMMIT_BUFFER_ROOM - buffer->used;
+        part = part < size ? part : size;
+        memcpy(commit_bytes(buffer) + buffer->used, at, part);
+        advance(log, buffer, part);
+        at += part;
+        size -= part;
+    }
+}
+
+static void put_record(struct firn_log *log, const struct firn_record *record, int64_t time)
+{
+    struct batch *open = &log->staging.open;
+    int64_t time_delta = time - open->base_time;
+    size_t body = record_body_bytes(record, time_delta, open->count);
+    size_t bytes = record_bytes(body);
+    if (bytes <= COMMIT_BUFFER_ROOM) {
+        struct commit_buffer *buffer = buffer_with(log, bytes);
+        record_put(commit_bytes(buffer) + buffer->used, record, body, time_delta, open->count);
+        advance(log, buffer, bytes);
+    } else {
+        record_put_pieces(sink, log, record, body, time_delta, open->count);
+    }
+    open->bytes += (uint32_t)bytes;
+    open->last_delta = open->count++;
+    if (time > open->max_time)
+        open->max_time = time;
+}
+
+static void open_batch(struct firn_log *log, int64_t base_time)
+{
+    struct staging *staging = &log->staging;
+    struct commit_buffer *buffer = buffer_with(log, BATCH_HEADER);
+    staging->batch = commit_bytes(buffer) + buffer->used;
+    staging->open = (struct batch){
+        .base = staging->next_index,
+        .bytes = BATCH_HEADER,
+        .base_time = base_time,
+        .max_time = base_time,
+        .producer_id = -1,
+        .producer_epoch = -1,
+    };
+    advance(log, buffer, BATCH_HEADER);
+}
+
+/* Commit's call: completes the header of the open batch, save what only the committer knows. */
+void log_seal(void *owner)
+{
+    struct firn_log *log = owner;
+    struct staging *staging = &log->staging;
+    if (!staging->batch)
+        return;
+    batch_put(staging->batch, &staging->open);
+    staging->batch = NULL;
+}
+
+static void stage(struct firn_log *log, const struct append *append, const struct plan *plan)
+{
+    if (!plan->join) {
+        log_seal(log);
+        open_batch(log, time_of(append, &append->records[0]));
+    }
+    for (size_t i = 0; i < append->count; i++)
+        put_record(log, &append->records[i], time_of(append, &append->records[i]));
+    log->staging.next_index += append->count;
+    if (append->count > 1)
+        log_seal(log);
+}
+
+/* ---- the way there ---- */
+
+/* Sees to the space that the plan needs. COMMIT_AGAIN: the lock was let go; negative: and stays. */
+static int provide_space(struct firn_log *log, const struct plan *plan, struct firn_error *err)
+{
+    struct staging *staging = &log->staging;
+    int rc;
+    if (plan->rotate) {
+        struct segment *spare = prepare_take_spare(log, staging->next_index, plan->bytes);
+        if (spare) {
+            log_seal(log);
+            staging->segment = spare;
+            staging->position = 0;
+            return COMMIT_AGAIN;
+        }
+        commit_end(&log->commit);
+        rc = prepare_spare(log, plan->bytes, err);
+    } else {
+        uint64_t until = staging->position + plan->bytes;
+        struct segment *segment = staging->segment;
+        if (until <= atomic_load_explicit(&segment->reserved_end, memory_order_acquire))
+            return 0;
+        segment_ref(segment);
+        commit_end(&log->commit);
+        rc = prepare_reserve(log, segment, until, err);
+        segment_unref(segment);
+    }
+    if (rc < 0)
+        return rc;
+    rc = commit_begin(&log->commit, err);
+    return rc < 0 ? rc : COMMIT_AGAIN;
+}
+
+static int check_next(const struct firn_log *log, const struct append *append,
+                      struct firn_error *err)
+{
+    if (!append->options->if_next || append->options->next_index == log->staging.next_index)
+        return 0;
+    return firn_error_set(err, FIRN_EMISMATCH, 0, "%s: the next index is %llu, not %llu", log->dir,
+                          (unsigned long long)log->staging.next_index,
+                          (unsigned long long)append->options->next_index);
+}
+
+/* Stages the records; the lock is not held before nor after. */
+static int append_staged(struct firn_log *log, const struct append *append, bool background,
+                         struct firn_appended *appended, struct firn_error *err)
+{
+    struct plan plan;
+    int rc = commit_begin(&log->commit, err);
+    if (rc < 0)
+        return rc;
+    do {
+        rc = check_next(log, append, err);
+        if (rc < 0) {
+            commit_end(&log->commit);
+            return rc;
+        }
+        plan = make_plan(log, append);
+        rc = provide_space(log, &plan, err);
+        if (rc == 0 && plan.buffers)
+            rc = commit_provide(&log->commit, plan.buffers, err);
+        if (rc < 0)
+            return rc;
+    } while (rc == COMMIT_AGAIN);
+    appended->index = log->staging.next_index;
+    stage(log, append, &plan);
+    appended->epoch = commit_staged(&log->commit, plan.bytes, append->count, background);
+    commit_end(&log->commit);
+    return 0;
+}
+
+int firn_log_append(struct firn_log *log, const struct firn_record *records, size_t count,
+                    const struct firn_append_options *options, struct firn_appended *appended,
+                    struct firn_error *err)
+{
+    static const struct firn_append_options none = {0};
+    struct append append = {
+        .records = records, .count = count, .options = options ? options : &none};
+    int rc = check(log, &append, err);
+    if (rc < 0)
+        return rc;
+    bool wait = log->options.durability == FIRN_DURABILITY_EACH && !append.options->no_wait;
+    struct firn_appended where;
+    rc = append_staged(log, &append, !wait, &where, err);
+    if (rc < 0)
+        return rc;
+    if (appended)
+        *appended = where;
+    return wait ? commit_wait(&log->commit, where.epoch, WAIT_FOREVER, err) : 0;
+}
+
+int firn_log_wait_epoch(struct firn_log *log, uint64_t epoch, uint64_t timeout_us,
+                        struct firn_error *err)
+{
+    if (log->options.read_only)
+        return firn_error_set(err, FIRN_EREADONLY, 0, "%s: opened read-only", log->dir);
+    uint64_t timeout_ns = timeout_us > UINT64_MAX / 1000 ? WAIT_FOREVER : timeout_us * 1000;
+    return commit_wait(&log->commit, epoch, timeout_ns, err);
+}
+
+int firn_log_flush(struct firn_log *log, struct firn_error *err)
+{
+    if (log->options.read_only)
+        return firn_error_set(err, FIRN_EREADONLY, 0, "%s: opened read-only", log->dir);
+    return commit_force(&log->commit, err);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Fetching the batch that a cursor needs: the one that follows in the window where that serves,
+ * else by way of the index. Every batch is checked once, when it is fetched.
+ */
+#include <stdlib.h>
+
+#include "log/cursor.h"
+
+static bool holds(const struct firn_cursor *cursor, uint64_t index)
+{
+    return cursor->bytes && index >= cursor->batch.base &&
+           index - cursor->batch.base <= cursor->batch.last_delta;
+}
+
+void cursor_drop(struct firn_cursor *cursor)
+{
+    cursor->bytes = NULL;
+    cursor->starts_valid = false;
+    segment_unref(cursor->segment);
+    cursor->segment = NULL;
+}
+
+static uint64_t readable_end(const struct firn_cursor *cursor)
+{
+    const struct segment *segment = cursor->segment;
+    return cursor->staged ? atomic_load_explicit(&segment->written_end, memory_order_acquire)
+                          : segment_durable_end(segment);
+}
+
+static void accept_batch(struct firn_cursor *cursor, const uint8_t *bytes)
+{
+    cursor->bytes = bytes;
+    cursor->starts_valid = false;
+    record_iterate(&cursor->it, bytes, &cursor->batch);
+    cursor->it_index = cursor->batch.base;
+}
+
+static int enter_segment(struct firn_cursor *cursor, uint64_t index, struct firn_error *err)
+{
+    struct segment *segment = list_find(cursor->log, index);
+    struct firn_file *file;
+    if (segment && segment == cursor->segment) {
+        segment_unref(segment);
+        return 0;
+    }
+    cursor_drop(cursor);
+    if (!segment)
+        return firn_error_set(err, FIRN_ERANGE, 0, "%s: no segment holds record %llu",
+                              cursor->log->dir, (unsigned long long)index);
+    int rc = segment_file(segment, &file, err);
+    if (rc < 0) {
+        segment_unref(segment);
+        return rc;
+    }
+    cursor->segment = segment;
+    cursor->scan.file = file;
+    cursor->scan.buffered = 0;
+    scan_seek(&cursor->scan, 0, 0);
+    return 0;
+}
+
+/* A gap between segments: the file of a missing one. */
+static int missing_segment(struct firn_cursor *cursor, uint64_t index, struct firn_error *err)
+{
+    uint64_t next = list_next_base(cursor->log, cursor->segment->base);
+    cursor->hole = (struct firn_hole){.first_index = index,
+                                      .next_index = next,
+                                      .segment = cursor->segment->base,
+                                      .offset = readable_end(cursor)};
+    cursor->has_hole = true;
+    return firn_error_set(err, FIRN_EDAMAGED, 0, "%s: records %llu to %llu are missing",
+                          cursor->log->dir, (unsigned long long)index,
+                          (unsigned long long)next - 1);
+}
+
+/* Reads the batch at the scan's place, which should begin with record `base`. */
+static int read_batch(struct firn_cursor *cursor, uint64_t base, struct firn_error *err)
+{
+    const uint8_t *bytes;
+    enum batch_fault fault = BATCH_OK;
+    struct segment *segment = cursor->segment;
+    uint64_t position = cursor->scan.position;
+    cursor->bytes = NULL;
+    int rc = scan_next(&cursor->scan, &cursor->batch, &bytes, &fault, err);
+    if (rc == 0 && cursor->batch.base == base) {
+        accept_batch(cursor, bytes);
+        return 0;
+    }
+    if (rc == FIRN_EEND || rc == FIRN_ENOMEM)
+        return rc;
+    int hole_rc = locate_hole(cursor->log, segment, position, base, &cursor->hole, err);
+    if (hole_rc < 0)
+        return hole_rc;
+    cursor->has_hole = true;
+    if (rc == FIRN_EIO)
+        return rc;
+    return firn_error_set(err, FIRN_EDAMAGED, 0,
+                          "%s/%020llu.log: damaged at byte %llu (%s): records %llu to %llu can't be "
+                          "read",
+                          segment->dir, (unsigned long long)segment->base,
+                          (unsigned long long)position,
+                          fault == BATCH_OK ? "wrong base index" : batch_fault_text(fault),
+                          (unsigned long long)cursor->hole.first_index,
+                          (unsigned long long)cursor->hole.next_index - 1);
+}
+
+static int load_from_file(struct firn_cursor *cursor, uint64_t index, struct firn_error *err)
+{
+    struct firn_log *log = cursor->log;
+    uint64_t following = cursor->bytes && cursor->bytes != cursor->copy
+                             ? cursor->batch.base + cursor->batch.last_delta + 1
+                             : UINT64_MAX;
+    int rc = enter_segment(cursor, index, err);
+    if (rc < 0)
+        return rc;
+    uint64_t base = index, end = readable_end(cursor);
+    if (following == index && cursor->bytes) {
+        if (cursor->scan.window < CURSOR_WINDOW_MOST)
+            cursor->scan.window *= 2;
+        scan_seek(&cursor->scan, cursor->scan.position, end);
+    } else {
+        cursor->bytes = NULL;
+        cursor->scan.window = CURSOR_WINDOW_LEAST;
+        rc = locate(log, cursor->segment, &cursor->scan, end, index, &base, &cursor->hole, err);
+        cursor->has_hole = rc == FIRN_EDAMAGED || rc == FIRN_EIO;
+    }
+    if (rc == 0)
+        rc = read_batch(cursor, base, err);
+    if (rc == FIRN_ERANGE || rc == FIRN_EEND) {
+        if (list_next_base(log, cursor->segment->base) != UINT64_MAX)
+            return missing_segment(cursor, index, err);
+        return firn_error_set(err, FIRN_ERANGE, 0, "%s: record %llu is not there any more",
+                              log->dir, (unsigned long long)index);
+    }
+    return rc;
+}
+
+static int load_from_buffers(struct firn_cursor *cursor, uint64_t index, struct firn_error *err)
+{
+    cursor->bytes = NULL;
+    int rc = staged_copy(cursor->log, index, &cursor->copy, &cursor->copy_capacity, &cursor->batch,
+                         err);
+    if (rc == 0)
+        accept_batch(cursor, cursor->copy);
+    return rc;
+}
+
+/* What was just read belongs to the log as it is, if no truncation came in between. */
+static bool undisturbed(const struct firn_cursor *cursor)
+{
+    return atomic_load_explicit(&cursor->log->truncations, memory_order_acquire) ==
+           cursor->truncations;
+}
+
+static int load(struct firn_cursor *cursor, uint64_t index, struct firn_error *err)
+{
+    struct firn_log *log = cursor->log;
+    if (index < atomic_load_explicit(&log->lowest, memory_order_acquire))
+        return firn_error_set(err, FIRN_ERANGE, 0, "%s: record %llu was removed", log->dir,
+                              (unsigned long long)index);
+    _Atomic uint64_t *limit = cursor->staged ? &log->written_index : &log->durable_next;
+    if (index < atomic_load_explicit(limit, memory_order_acquire))
+        return load_from_file(cursor, index, err);
+    if (!cursor->staged)
+        return FIRN_EEND;
+    int rc = load_from_buffers(cursor, index, err);
+    /* Between the look and the copy the group may have gone to the file. */
+    if (rc == FIRN_EEND && index < atomic_load_explicit(limit, memory_order_acquire))
+        rc = load_from_file(cursor, index, err);
+    return rc;
+}
+
+int cursor_load(struct firn_cursor *cursor, uint64_t index, struct firn_error *err)
+{
+    cursor->has_hole = false;
+    if (holds(cursor, index) && undisturbed(cursor))
+        return 0;
+    for (;;) {
+        cursor->truncations =
+            atomic_load_explicit(&cursor->log->truncations, memory_order_acquire);
+        int rc = load(cursor, index, err);
+        if (undisturbed(cursor))
+            return rc;
+        cursor_drop(cursor);
+    }
+}

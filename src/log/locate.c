@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* From an index to the place of its batch, and the extent of damage. */
+#include "log/log_private.h"
+
+/* The bounds within which a segment's records must lie. */
+static uint64_t end_index(struct firn_log *log, const struct segment *segment, bool *last)
+{
+    uint64_t next = list_next_base(log, segment->base);
+    *last = next == UINT64_MAX;
+    return *last ? atomic_load(&log->durable_next) : next;
+}
+
+int locate_hole(struct firn_log *log, struct segment *segment, uint64_t position,
+                uint64_t expected, struct firn_hole *hole, struct firn_error *err)
+{
+    bool last;
+    uint64_t end = segment_durable_end(segment);
+    uint64_t next = end_index(log, segment, &last);
+    struct resync_bounds bounds = {
+        .from = position + 1,
+        .end = end,
+        .least_base = expected,
+        .most_base = next,
+        .most_generation = UINT32_MAX,
+        .end_exact = true,
+    };
+    struct firn_file *file;
+    struct resync found;
+    int rc = segment_file(segment, &file, err);
+    if (rc == 0)
+        rc = scan_resync(file, &bounds, &found, err);
+    if (rc < 0)
+        return rc;
+    *hole = (struct firn_hole){
+        .first_index = expected,
+        .next_index = found.found ? found.batch.base : next,
+        .segment = segment->base,
+        .offset = position,
+        .length = (found.found ? found.position : end) - position,
+    };
+    return 0;
+}
+
+static int damaged(const struct segment *segment, uint64_t position, enum batch_fault fault,
+                   struct firn_error *err)
+{
+    return firn_error_set(err, FIRN_EDAMAGED, 0,
+                          "%s/%020llu.log: damaged batch at byte %llu: %s; 'firn verify' lists all "
+                          "damage",
+                          segment->dir, (unsigned long long)segment->base,
+                          (unsigned long long)position, batch_fault_text(fault));
+}
+
+/* Where to begin: the index entry below, if the batch there is what it says; else the start. */
+static int begin(struct segment *segment, struct scan *scan, uint64_t end, uint64_t index,
+                 uint64_t *base, struct firn_error *err)
+{
+    struct index *sparse;
+    struct index_entry entry;
+    *base = segment->base;
+    int rc = segment_index(segment, &sparse, NULL, err);
+    if (rc < 0)
+        return rc;
+    if (index_floor(sparse, (uint32_t)(index - segment->base), &entry)) {
+        struct batch batch;
+        enum batch_fault fault;
+        scan_seek(scan, entry.position, end);
+        rc = scan_peek(scan, &batch, &fault, NULL);
+        if (rc == 0 && batch.base == segment->base + entry.relative) {
+            *base = batch.base;
+            return 0;
+        }
+    }
+    scan_seek(scan, 0, end);
+    return 0;
+}
+
+int locate(struct firn_log *log, struct segment *segment, struct scan *scan, uint64_t end,
+           uint64_t index, uint64_t *base, struct firn_hole *hole, struct firn_error *err)
+{
+    int rc = begin(segment, scan, end, index, base, err);
+    while (rc == 0) {
+        struct batch batch;
+        enum batch_fault fault;
+        rc = scan_peek(scan, &batch, &fault, err);
+        if (rc == FIRN_ENOMEM || rc == FIRN_EEND)
+            break;
+        if (rc == 0 && batch.base == *base) {
+            if (index <= batch.base + batch.last_delta)
+                return 0;
+            scan_skip(scan, &batch);
+            *base = batch.base + batch.last_delta + 1;
+            continue;
+        }
+        uint64_t position = scan->position;
+        int why = rc;
+        rc = locate_hole(log, segment, position, *base, hole, err);
+        if (rc < 0)
+            break;
+        if (index < hole->next_index)
+            return why == FIRN_EIO ? why : damaged(segment, position, fault, err);
+        scan_seek(scan, hole->offset + hole->length, end);
+        *base = hole->next_index;
+    }
+    if (rc == FIRN_EEND)
+        return firn_error_set(err, FIRN_ERANGE, 0, "%s/%020llu.log: ends before record %llu",
+                              segment->dir, (unsigned long long)segment->base,
+                              (unsigned long long)index);
+    return rc;
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of a log, shared by the files of this room.
+ *
+ * Who may touch what:
+ * - `staging` and the filling group: under the commit lock (stage.c).
+ * - `active` and writes to segments: the committing role (write.c), or a freeze (truncate.c).
+ * - `list`: published atomically; changed under `list_lock`; readers are inside `grace`.
+ * - `checkpoint` and its file: under `checkpoint_lock`.
+ * - `admin`: one change of shape (truncate, remove, settle) at a time. Order of locks: admin,
+ *   freeze, then one of the others; the committing role never takes `admin`.
+ */
+#ifndef LOG_PRIVATE_H
+#define LOG_PRIVATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <firn/log.h>
+
+#include "base/error.h"
+#include "base/snapshot.h"
+#include "commit/commit.h"
+#include "disk/disk.h"
+#include "log/batch.h"
+#include "log/checkpoint.h"
+#include "log/index.h"
+#include "log/record.h"
+#include "log/scan.h"
+
+enum {
+    LOG_BATCH_TARGET = 16 * 1024,          /* bytes of a batch of single records, about */
+    LOG_CHECKPOINT_BYTES = 4 * 1024 * 1024, /* durable bytes between checkpoints */
+    LOG_RESERVE_STEP = 64 * 1024,          /* least step of preparing */
+    LOG_RESERVE_AHEAD = 32 * 1024 * 1024,  /* most */
+    LOG_NAME_SIZE = 48,                    /* a file's name in the directory, with NUL */
+};
+
+/* ---- segments (segment.c) ---- */
+
+struct segment {
+    _Atomic unsigned refs;
+    uint64_t base;
+    struct firn_disk *disk;
+    const char *dir;                  /* the log's */
+    struct segment *next_pending;     /* prepare.c */
+    char spare_name[LOG_NAME_SIZE];   /* while it is not named by its base */
+    _Atomic(struct firn_file *) file; /* opened when first needed */
+    _Atomic(struct index *) index;    /* loaded when first needed */
+    _Atomic uint64_t durable_end;     /* bytes; what lies before is durable */
+    _Atomic uint64_t written_end;     /* bytes handed to the storage */
+    _Atomic uint64_t reserved_end;    /* bytes that may be written */
+    uint64_t zeroed_end;              /* zeros ahead of the writer are durable up to here */
+    bool writable;
+    bool indexed; /* its index is on storage (settle.c) */
+    int64_t max_time; /* highest timestamp so far (the committer's) */
+};
+
+struct segment_list {
+    struct grace_item item;
+    size_t count;
+    struct segment *at[];
+};
+
+struct segment *segment_new(struct firn_disk *disk, const char *dir, uint64_t base, bool writable);
+struct segment *segment_ref(struct segment *segment);
+void segment_unref(struct segment *segment); /* NULL is fine */
+void segment_name(uint64_t base, const char *suffix, char name[LOG_NAME_SIZE]);
+/* True and the base if `name` is that of a segment's store. */
+bool segment_parse_name(const char *name, uint64_t *base);
+int segment_path(const struct segment *segment, char *path, size_t size, struct firn_error *err);
+/* Its file, opened if needed. Any thread. */
+int segment_file(struct segment *segment, struct firn_file **file, struct firn_error *err);
+/* Its index: in memory, or loaded, or rebuilt from the store. Any thread. */
+int segment_index(struct segment *segment, struct index **index, bool *rebuilt,
+                  struct firn_error *err);
+/*
+ * Reads batch headers of [from, to), adds their entries and raises *max_time. Ends silently at
+ * damage.
+ */
+int segment_build_index(struct segment *segment, struct index *index, uint64_t from, uint64_t to,
+                        int64_t *max_time, struct firn_error *err);
+/* Goes on from the last entry to `end`, for a segment that will grow. */
+int segment_resume_index(struct segment *segment, struct index *index, uint64_t end,
+                         struct firn_error *err);
+/* Removes the indexes, if that can be done: a stale one would do no harm. */
+void segment_discard_index(struct firn_disk *disk, const char *dir, uint64_t base);
+/* Removes store and indexes; what is missing already is fine. */
+int segment_remove_files(struct firn_disk *disk, const char *dir, uint64_t base,
+                         struct firn_error *err);
+
+static inline uint64_t segment_durable_end(const struct segment *segment)
+{
+    return atomic_load_explicit(&segment->durable_end, memory_order_acquire);
+}
+
+/* ---- the log ---- */
+
+/* Where the next record goes. */
+struct staging {
+    struct segment *segment; /* NULL: none yet */
+    uint64_t position;
+    uint64_t next_index;
+    uint8_t *batch; /* header of the batch that still takes records; NULL: none */
+    struct batch open;
+};
+
+/* Space ahead of the writer (prepare.c). */
+struct prepare {
+    pthread_mutex_t lock;
+    struct worker_task task;
+    struct segment *spare;      /* ready for the next rotation */
+    struct segment *first_pending, *last_pending; /* staged to, and not named yet, in order */
+    uint64_t spare_count;       /* for names */
+    struct segment *claimed;    /* zeroing [claim_from, claim_to) of it */
+    uint64_t claim_from, claim_to;
+    struct segment *target;     /* where the committer writes */
+    uint64_t target_position;   /* and how far it is */
+    bool zeroing;               /* durable writes are small: zeroing pays */
+    struct wait_word released;
+};
+
+struct log_hole {
+    struct firn_hole hole;
+    char text[96];
+};
+
+struct firn_log {
+    struct firn_log_options options;
+    struct firn_disk *disk;
+    struct firn_env *env;
+    bool own_env;
+    char *dir;
+    struct firn_lock *lock;
+    uint64_t record_limit;
+
+    struct commit commit;
+    struct staging staging;
+    struct segment *active; /* what the committer writes to */
+    uint64_t written_next; /* one above the last record written */
+    bool unsynced; /* bytes written to `active` and not synced */
+    _Atomic bool life_started;
+    uint32_t generation;    /* of this life */
+    uint64_t settled_bytes; /* durable bytes since the last checkpoint */
+    struct place place;     /* behind the last durable record; under the commit lock */
+
+    struct grace grace;
+    pthread_mutex_t list_lock;
+    _Atomic(struct segment_list *) list;
+    _Atomic uint64_t lowest;
+    _Atomic uint64_t durable_next;
+    _Atomic uint64_t written_index; /* one above the last record handed to the storage */
+    _Atomic uint64_t truncations;
+
+    pthread_mutex_t admin;
+    pthread_mutex_t checkpoint_lock;
+    struct checkpoint checkpoint;
+    struct firn_file *checkpoint_file;
+    struct checkpoint_slots slots; /* as found at open */
+    bool checkpoint_missing;
+
+    struct prepare prepare;
+    struct worker_task settle;
+
+    struct firn_recovery recovery;
+    struct log_hole *holes; /* found by recovery */
+    size_t hole_count;
+};
+
+/* ---- list.c ---- */
+
+/* The last segment with base <= `index`, with a reference; NULL if none. Any thread. */
+struct segment *list_find(struct firn_log *log, uint64_t index);
+/* The segment that follows the one with `base`, with a reference; NULL if none. */
+struct segment *list_after(struct firn_log *log, uint64_t base);
+struct segment *list_first(struct firn_log *log);
+/* Base of the segment behind the one with `base`; UINT64_MAX if it is the last. */
+uint64_t list_next_base(struct firn_log *log, uint64_t base);
+size_t list_count(struct firn_log *log, uint64_t *bytes);
+/* Takes over the caller's reference. FIRN_ENOMEM. */
+int list_append(struct firn_log *log, struct segment *segment);
+/* Puts `segment` in the place of all segments with its base or a higher one. FIRN_ENOMEM. */
+int list_replace_end(struct firn_log *log, struct segment *segment);
+/* Keeps segments with keep_from <= base <= keep_to. FIRN_ENOMEM. */
+int list_keep(struct firn_log *log, uint64_t keep_from, uint64_t keep_to);
+void list_free(struct firn_log *log);
+
+/* ---- write.c: the committer's side; commit_ops ---- */
+
+void log_seal(void *owner);
+int log_write(void *owner, struct commit_group *group, bool durable, struct firn_error *err);
+void log_publish(void *owner, bool durable);
+/* Durably raises the generation and takes the clean marker away, once in a life. */
+int log_begin_life(struct firn_log *log, struct firn_error *err);
+/* Bases and sizes of the segments, for the clean marker. */
+uint32_t log_segments_crc(struct segment_list *list);
+
+/* ---- prepare.c ---- */
+
+int prepare_init(struct firn_log *log, struct firn_error *err);
+void prepare_done(struct firn_log *log); /* removes spares */
+/* Makes [.., until) of the segment writable: FIRN_ENOSPC. No lock held. */
+int prepare_reserve(struct firn_log *log, struct segment *segment, uint64_t until,
+                    struct firn_error *err);
+/* A segment without name, with its first `bytes` reserved. */
+int prepare_spare(struct firn_log *log, uint64_t bytes, struct firn_error *err);
+/*
+ * Takes the spare that has `bytes` reserved, or NULL; it will hold the records from `base` on. It
+ * stays prepare's until it has a name.
+ */
+struct segment *prepare_take_spare(struct firn_log *log, uint64_t base, uint64_t bytes);
+void prepare_named(struct firn_log *log, struct segment *segment);
+/* Waits until nobody zeroes in [from, to) of the segment (to UINT64_MAX: at all). */
+void prepare_await(struct firn_log *log, struct segment *segment, uint64_t from, uint64_t to);
+/* Called by the committer after a group: has the background prepare if that pays. */
+void prepare_consider(struct firn_log *log, const struct commit_group *group, bool durable);
+/* Forgets what it knows of a segment that was cut. In a freeze. */
+void prepare_forget(struct firn_log *log);
+
+/* ---- settle.c ---- */
+
+void settle_task(void *log);
+/* Writes indexes of finished segments and a checkpoint at the durable end. */
+int settle(struct firn_log *log, struct firn_error *err);
+/* The same, with the clean marker, both slots. Only when nobody else works on the log. */
+int settle_clean(struct firn_log *log, struct firn_error *err);
+
+/* ---- recover.c, tail.c ---- */
+
+int log_recover(struct firn_log *log, struct firn_error *err);
+/* Redoes the pending intent on storage and clears it. */
+int log_finish_truncation(struct firn_log *log, struct firn_error *err);
+int log_add_hole(struct firn_log *log, const struct firn_hole *hole, const char *text);
+
+/* What of the segments is kept, found by scanning what lies behind the checkpoint (tail.c). */
+struct tail {
+    struct place from;      /* the checkpoint's place */
+    struct place end;       /* where the log ends */
+    uint64_t nonzero_end;   /* of the last segment: one behind its last non-zero byte */
+    uint32_t generation;    /* highest seen */
+};
+int tail_scan(struct firn_log *log, struct tail *tail, struct firn_error *err);
+/* Rewrites what is kept, copies aside and zeroes what is not. */
+int tail_repair(struct firn_log *log, const struct tail *tail, struct firn_error *err);
+
+/* ---- locate.c ---- */
+
+/*
+ * Positions `scan` (set up for this segment's file) before the batch that holds `index`, whose base
+ * is then in *base, looking no further than `end`: 0; FIRN_EDAMAGED or FIRN_EIO with *hole: a
+ * damaged range holds it; FIRN_ERANGE: the segment ends before it. Reads headers only.
+ */
+int locate(struct firn_log *log, struct segment *segment, struct scan *scan, uint64_t end,
+           uint64_t index, uint64_t *base, struct firn_hole *hole, struct firn_error *err);
+/* The extent of the damage at `position`, where `expected` should begin. */
+int locate_hole(struct firn_log *log, struct segment *segment, uint64_t position,
+                uint64_t expected, struct firn_hole *hole, struct firn_error *err);
+
+/* ---- staged.c ---- */
+
+/* Copies the staged batch that holds `index` into a malloc'ed buffer. FIRN_EEND: none. */
+int staged_copy(struct firn_log *log, uint64_t index, uint8_t **bytes, size_t *capacity,
+                struct batch *batch, struct firn_error *err);
+
+#endif

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Space ahead of the writer.
+ *
+ * Reserving: a writer writes only into reserved space, so that a full disk is noticed before an
+ * index is given out. Steps grow with the segment, from 64 KiB to 32 MiB.
+ *
+ * Zeroing: a durable write into zeroed space is an overwrite that needs no journal of the file
+ * system. The background thread zeroes in claims of at most 256 KiB, each synced through a file of
+ * its own, with a pause between them: longer bursts hold up the writer's syncs. A claim lies ahead
+ * of the writer; one that catches up waits until the claim is released. Writers of large groups and
+ * those that never sync gain nothing by it, and do not get it.
+ *
+ * The next segment: a spare under a name that recovery removes, reserved and zeroed at its start.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "commit/env.h"
+#include "log/log_private.h"
+
+enum {
+    CLAIM = 256 * 1024,
+    PAGE = 4096,
+    SMALL_GROUP = 64 * 1024, /* bytes; zeroing pays for groups up to this */
+};
+#define PAUSE_NS 2000000u
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t page_up(uint64_t position)
+{
+    return (position + PAGE - 1) / PAGE * PAGE;
+}
+
+/* How far ahead of `position` space is prepared. */
+static uint64_t ahead_of(uint64_t position)
+{
+    if (position < LOG_RESERVE_STEP)
+        return LOG_RESERVE_STEP;
+    return least(position, LOG_RESERVE_AHEAD);
+}
+
+/* ---- reserving ---- */
+
+/* With the lock. */
+static int reserve_locked(struct firn_log *log, struct segment *segment, uint64_t until,
+                          struct firn_error *err)
+{
+    uint64_t end = atomic_load(&segment->reserved_end);
+    if (until <= end)
+        return 0;
+    struct firn_file *file;
+    int rc = segment_file(segment, &file, err);
+    if (rc < 0)
+        return rc;
+    uint64_t wanted = least(page_up(until + ahead_of(end)), log->options.segment_bytes);
+    rc = FIRN_ENOSPC;
+    if (wanted > until)
+        rc = disk_reserve(file, end, wanted - end, err);
+    if (rc == FIRN_ENOSPC) {
+        wanted = until;
+        rc = disk_reserve(file, end, wanted - end, err);
+    }
+    if (rc == 0)
+        atomic_store_explicit(&segment->reserved_end, wanted, memory_order_release);
+    return rc;
+}
+
+int prepare_reserve(struct firn_log *log, struct segment *segment, uint64_t until,
+                    struct firn_error *err)
+{
+    pthread_mutex_lock(&log->prepare.lock);
+    int rc = reserve_locked(log, segment, until, err);
+    pthread_mutex_unlock(&log->prepare.lock);
+    return rc;
+}
+
+/* ---- the next segment ---- */
+
+static int spare_path(const struct segment *segment, char *path, size_t size)
+{
+    return segment_path(segment, path, size, NULL);
+}
+
+static void discard(struct firn_log *log, struct segment *segment)
+{
+    char path[DISK_PATH_SIZE];
+    if (segment->spare_name[0] && spare_path(segment, path, sizeof path) == 0)
+        disk_remove(log->disk, path, NULL);
+    segment_unref(segment);
+}
+
+/* With the lock. */
+static int new_spare(struct firn_log *log, uint64_t bytes, struct firn_error *err)
+{
+    struct segment *segment = segment_new(log->disk, log->dir, 0, true);
+    struct index *index = index_new();
+    if (segment)
+        atomic_store(&segment->index, index);
+    if (!segment || !index) {
+        segment_unref(segment);
+        return firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory for a segment", log->dir);
+    }
+    snprintf(segment->spare_name, sizeof segment->spare_name, "spare-%" PRIu64 ".tmp",
+             ++log->prepare.spare_count);
+    char path[DISK_PATH_SIZE];
+    struct firn_file *file;
+    int rc = segment_path(segment, path, sizeof path, err);
+    if (rc == 0)
+        rc = disk_open(log->disk, path, FIRN_OPEN_WRITE | FIRN_OPEN_CREATE | FIRN_OPEN_EXCLUSIVE,
+                       &file, err);
+    if (rc < 0) {
+        segment_unref(segment);
+        return rc;
+    }
+    atomic_store(&segment->file, file);
+    rc = reserve_locked(log, segment, bytes, err);
+    if (rc < 0)
+        discard(log, segment);
+    else
+        log->prepare.spare = segment;
+    return rc;
+}
+
+static int spare_locked(struct firn_log *log, uint64_t bytes, struct firn_error *err)
+{
+    bytes = bytes ? bytes : 1;
+    if (!log->prepare.spare)
+        return new_spare(log, bytes, err);
+    return reserve_locked(log, log->prepare.spare, bytes, err);
+}
+
+int prepare_spare(struct firn_log *log, uint64_t bytes, struct firn_error *err)
+{
+    pthread_mutex_lock(&log->prepare.lock);
+    int rc = spare_locked(log, bytes, err);
+    pthread_mutex_unlock(&log->prepare.lock);
+    return rc;
+}
+
+struct segment *prepare_take_spare(struct firn_log *log, uint64_t base, uint64_t bytes)
+{
+    struct prepare *prepare = &log->prepare;
+    pthread_mutex_lock(&prepare->lock);
+    struct segment *spare = prepare->spare;
+    if (spare && atomic_load(&spare->reserved_end) >= bytes) {
+        prepare->spare = NULL;
+        spare->base = base;
+        if (prepare->last_pending)
+            prepare->last_pending->next_pending = spare;
+        else
+            prepare->first_pending = spare;
+        prepare->last_pending = spare;
+    } else {
+        spare = NULL;
+    }
+    pthread_mutex_unlock(&prepare->lock);
+    return spare;
+}
+
+void prepare_named(struct firn_log *log, struct segment *segment)
+{
+    struct prepare *prepare = &log->prepare;
+    pthread_mutex_lock(&prepare->lock);
+    prepare->first_pending = segment->next_pending;
+    if (!prepare->first_pending)
+        prepare->last_pending = NULL;
+    segment->next_pending = NULL;
+    pthread_mutex_unlock(&prepare->lock);
+    segment_unref(segment);
+}
+
+/* ---- zeroing ---- */
+
+/* With the lock: the next claim of `segment`, ahead of `position`; false: enough is zeroed. */
+static bool next_claim(const struct firn_log *log, const struct segment *segment,
+                       uint64_t position, uint64_t *from, uint64_t *to)
+{
+    uint64_t goal = least(position + ahead_of(position), log->options.segment_bytes);
+    uint64_t gap = position < LOG_RESERVE_STEP ? PAGE : CLAIM / 4;
+    *from = segment->zeroed_end;
+    if (*from < position)
+        *from = page_up(position + (position ? gap : 0));
+    if (*from >= goal)
+        return false;
+    *to = least(*from + CLAIM, goal);
+    return true;
+}
+
+static int zero(struct segment *segment, const char *path, uint64_t from, uint64_t to)
+{
+    struct firn_file *file;
+    int rc = disk_open(segment->disk, path, FIRN_OPEN_WRITE, &file, NULL);
+    if (rc < 0)
+        return rc;
+    rc = disk_write_zeros(file, from, to - from, 0, NULL);
+    if (rc == 0)
+        rc = disk_sync(file, NULL);
+    disk_close(file);
+    return rc;
+}
+
+/* With the lock, lets it go meanwhile. True: there may be more to do. */
+static bool zero_claim(struct firn_log *log, struct segment *segment, uint64_t position)
+{
+    struct prepare *prepare = &log->prepare;
+    char path[DISK_PATH_SIZE];
+    uint64_t from, to;
+    if (!next_claim(log, segment, position, &from, &to) ||
+        reserve_locked(log, segment, to, NULL) < 0 ||
+        segment_path(segment, path, sizeof path, NULL) < 0)
+        return false;
+    prepare->claimed = segment_ref(segment);
+    prepare->claim_from = from;
+    prepare->claim_to = to;
+    pthread_mutex_unlock(&prepare->lock);
+    int rc = zero(segment, path, from, to);
+    pthread_mutex_lock(&prepare->lock);
+    if (rc == 0)
+        segment->zeroed_end = to;
+    prepare->claimed = NULL;
+    segment_unref(segment);
+    wait_bump_and_wake_all(&prepare->released);
+    return rc == 0;
+}
+
+static bool wants_spare(const struct firn_log *log)
+{
+    const struct prepare *prepare = &log->prepare;
+    return !prepare->spare && !prepare->first_pending &&
+           prepare->target_position > log->options.segment_bytes / 2;
+}
+
+static void prepare_task(void *arg)
+{
+    struct firn_log *log = arg;
+    struct prepare *prepare = &log->prepare;
+    pthread_mutex_lock(&prepare->lock);
+    bool more = false;
+    if (prepare->zeroing && prepare->target)
+        more = zero_claim(log, prepare->target, prepare->target_position);
+    if (wants_spare(log) && spare_locked(log, 0, NULL) == 0 && prepare->zeroing)
+        zero_claim(log, prepare->spare, 0);
+    pthread_mutex_unlock(&prepare->lock);
+    if (more)
+        worker_post_at(env_worker(log->env), &prepare->task, wait_now_ns() + PAUSE_NS);
+}
+
+void prepare_await(struct firn_log *log, struct segment *segment, uint64_t from, uint64_t to)
+{
+    struct prepare *prepare = &log->prepare;
+    pthread_mutex_lock(&prepare->lock);
+    while (prepare->claimed == segment && prepare->claim_from < to && from < prepare->claim_to) {
+        uint32_t seen = wait_load(&prepare->released);
+        pthread_mutex_unlock(&prepare->lock);
+        wait_until_changed(&prepare->released, seen, WAIT_FOREVER);
+        pthread_mutex_lock(&prepare->lock);
+    }
+    /* From here on no claim may begin behind the writer's back. */
+    if (prepare->target == segment && prepare->target_position < to)
+        prepare->target_position = least(to, log->options.segment_bytes);
+    pthread_mutex_unlock(&prepare->lock);
+}
+
+/* With the lock. */
+static void set_target(struct prepare *prepare, struct segment *segment, uint64_t position)
+{
+    if (prepare->target != segment) {
+        segment_unref(prepare->target);
+        prepare->target = segment ? segment_ref(segment) : NULL;
+    }
+    prepare->target_position = position;
+}
+
+void prepare_consider(struct firn_log *log, const struct commit_group *group, bool durable)
+{
+    struct prepare *prepare = &log->prepare;
+    struct segment *active = log->active;
+    if (!active)
+        return;
+    uint64_t position = atomic_load(&active->written_end);
+    pthread_mutex_lock(&prepare->lock);
+    set_target(prepare, active, position);
+    prepare->zeroing = durable && group->bytes <= SMALL_GROUP;
+    uint64_t enough = least(position + ahead_of(position) / 2, log->options.segment_bytes);
+    bool due = (prepare->zeroing && active->zeroed_end < enough) || wants_spare(log);
+    pthread_mutex_unlock(&prepare->lock);
+    if (due)
+        worker_post(env_worker(log->env), &prepare->task);
+}
+
+void prepare_forget(struct firn_log *log)
+{
+    pthread_mutex_lock(&log->prepare.lock);
+    set_target(&log->prepare, NULL, 0);
+    pthread_mutex_unlock(&log->prepare.lock);
+}
+
+int prepare_init(struct firn_log *log, struct firn_error *err)
+{
+    struct prepare *prepare = &log->prepare;
+    int rc = worker_task_init(env_worker(log->env), &prepare->task, prepare_task, log,
+                              WORKER_NORMAL);
+    if (rc < 0)
+        return firn_error_set(err, rc, 0, "no memory for a background task");
+    pthread_mutex_init(&prepare->lock, NULL);
+    wait_word_init(&prepare->released);
+    return 0;
+}
+
+void prepare_done(struct firn_log *log)
+{
+    struct prepare *prepare = &log->prepare;
+    while (prepare->first_pending) {
+        struct segment *next = prepare->first_pending->next_pending;
+        discard(log, prepare->first_pending);
+        prepare->first_pending = next;
+    }
+    if (prepare->spare)
+        discard(log, prepare->spare);
+    segment_unref(prepare->target);
+    worker_task_done(&prepare->task);
+    wait_word_done(&prepare->released);
+    pthread_mutex_destroy(&prepare->lock);
+}

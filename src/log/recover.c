@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Opening: what is in the directory, what the checkpoint says of it, and what is left to find out.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log/log_private.h"
+
+struct listing {
+    struct firn_log *log;
+    uint64_t *bases;
+    size_t count, capacity;
+    bool foreign; /* something that is not ours */
+    bool checkpoint;
+};
+
+static bool is_ours(const char *name)
+{
+    static const char *const starts[] = {"lock", "spare-", "torn-", CHECKPOINT_NAME};
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
+        if (strncmp(name, starts[i], strlen(starts[i])) == 0)
+            return true;
+    const char *dot = strrchr(name, '.');
+    return dot && (strcmp(dot, ".index") == 0 || strcmp(dot, ".timeindex") == 0);
+}
+
+static int note_entry(void *arg, const char *name, const struct firn_entry *entry)
+{
+    struct listing *listing = arg;
+    uint64_t base;
+    (void)entry;
+    if (strcmp(name, CHECKPOINT_NAME) == 0)
+        listing->checkpoint = true;
+    if (!segment_parse_name(name, &base)) {
+        listing->foreign |= !is_ours(name);
+        return 0;
+    }
+    if (listing->count == listing->capacity) {
+        size_t capacity = listing->capacity ? listing->capacity * 2 : 16;
+        uint64_t *bases = realloc(listing->bases, capacity * sizeof *bases);
+        if (!bases)
+            return FIRN_ENOMEM;
+        listing->bases = bases;
+        listing->capacity = capacity;
+    }
+    listing->bases[listing->count++] = base;
+    return 0;
+}
+
+static int compare_bases(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static int list_directory(struct firn_log *log, struct listing *listing, struct firn_error *err)
+{
+    free(listing->bases);
+    *listing = (struct listing){.log = log};
+    int rc = disk_list(log->disk, log->dir, note_entry, listing, err);
+    if (rc == FIRN_ENOMEM)
+        firn_error_set(err, rc, 0, "%s: no memory to list it", log->dir);
+    if (rc == 0 && listing->count)
+        qsort(listing->bases, listing->count, sizeof *listing->bases, compare_bases);
+    return rc;
+}
+
+/* ---- spares of an earlier life ---- */
+
+struct spare_names {
+    char (*names)[LOG_NAME_SIZE];
+    size_t count;
+};
+
+static int note_spare(void *arg, const char *name, const struct firn_entry *entry)
+{
+    struct spare_names *spares = arg;
+    (void)entry;
+    if (strncmp(name, "spare-", 6) != 0 || strlen(name) >= LOG_NAME_SIZE)
+        return 0;
+    void *names = realloc(spares->names, (spares->count + 1) * sizeof *spares->names);
+    if (!names)
+        return FIRN_ENOMEM;
+    spares->names = names;
+    strcpy(spares->names[spares->count++], name);
+    return 0;
+}
+
+static int remove_spares(struct firn_log *log, struct firn_error *err)
+{
+    struct spare_names spares = {0};
+    int rc = disk_list(log->disk, log->dir, note_spare, &spares, err);
+    for (size_t i = 0; rc == 0 && i < spares.count; i++) {
+        char path[DISK_PATH_SIZE];
+        rc = disk_path_join(path, sizeof path, log->dir, spares.names[i], err);
+        if (rc == 0)
+            rc = disk_remove(log->disk, path, err);
+    }
+    free(spares.names);
+    return rc;
+}
+
+/* ---- the checkpoint ---- */
+
+static int create_log(struct firn_log *log, const struct listing *listing, struct firn_error *err)
+{
+    if (listing->foreign)
+        return firn_error_set(err, FIRN_EFORMAT, 0,
+                              "%s: not a log: it holds other files; choose an empty directory",
+                              log->dir);
+    if (log->options.must_exist || log->options.read_only)
+        return firn_error_set(err, FIRN_ENOENT, 0, "%s: there is no log in it", log->dir);
+    uint64_t first = log->options.first_index;
+    log->checkpoint =
+        (struct checkpoint){.first_index = first, .durable = {first, 0, first}};
+    log->recovery.created = true;
+    return checkpoint_create(log->disk, log->dir, &log->checkpoint, err);
+}
+
+/* Without a checkpoint, everything has to be looked at. */
+static void assume_nothing(struct firn_log *log, const struct listing *listing)
+{
+    uint64_t first = listing->bases[0];
+    log->checkpoint_missing = true;
+    log->checkpoint =
+        (struct checkpoint){.first_index = first, .durable = {first, 0, first}};
+}
+
+static int load_checkpoint(struct firn_log *log, const struct listing *listing,
+                           struct firn_error *err)
+{
+    int rc = checkpoint_load(log->disk, log->dir, &log->checkpoint, &log->slots, err);
+    if (rc == FIRN_ENOENT && listing->count == 0)
+        return create_log(log, listing, err);
+    if ((rc == FIRN_ENOENT || rc == FIRN_EDAMAGED) && listing->count > 0) {
+        assume_nothing(log, listing);
+        return 0;
+    }
+    return rc;
+}
+
+/* ---- segments ---- */
+
+static int add_segment(struct firn_log *log, uint64_t base, struct firn_error *err)
+{
+    char path[DISK_PATH_SIZE];
+    struct firn_entry entry;
+    struct segment *segment = segment_new(log->disk, log->dir, base, !log->options.read_only);
+    if (!segment)
+        return firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory for a segment", log->dir);
+    int rc = segment_path(segment, path, sizeof path, err);
+    if (rc == 0)
+        rc = disk_stat(log->disk, path, &entry, err);
+    if (rc == 0) {
+        atomic_store(&segment->durable_end, entry.size);
+        atomic_store(&segment->written_end, entry.size);
+        atomic_store(&segment->reserved_end, entry.size);
+        rc = list_append(log, segment);
+        if (rc < 0)
+            firn_error_set(err, rc, 0, "%s: no memory for a segment", log->dir);
+    }
+    if (rc < 0)
+        segment_unref(segment);
+    return rc;
+}
+
+/* Segments wholly below the first index were removed, even if their names survived. */
+static int add_segments(struct firn_log *log, const struct listing *listing,
+                        struct firn_error *err)
+{
+    for (size_t i = 0; i < listing->count; i++) {
+        bool removed =
+            i + 1 < listing->count && listing->bases[i + 1] <= log->checkpoint.first_index;
+        int rc = 0;
+        if (!removed)
+            rc = add_segment(log, listing->bases[i], err);
+        else if (!log->options.read_only)
+            rc = segment_remove_files(log->disk, log->dir, listing->bases[i], err);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static bool closed_cleanly(const struct firn_log *log)
+{
+    const struct checkpoint *checkpoint = &log->checkpoint;
+    struct segment_list *list = atomic_load(&log->list);
+    size_t count = list ? list->count : 0;
+    if (log->checkpoint_missing || !checkpoint->clean || checkpoint->segments != count ||
+        checkpoint->segments_crc != log_segments_crc(list))
+        return false;
+    if (count == 0)
+        return true;
+    const struct segment *last = list->at[count - 1];
+    return checkpoint->end.segment == last->base &&
+           checkpoint->end.position == atomic_load(&last->durable_end);
+}
+
+int log_add_hole(struct firn_log *log, const struct firn_hole *hole, const char *text)
+{
+    struct log_hole *holes = realloc(log->holes, (log->hole_count + 1) * sizeof *holes);
+    if (!holes)
+        return FIRN_ENOMEM;
+    log->holes = holes;
+    holes[log->hole_count].hole = *hole;
+    snprintf(holes[log->hole_count].text, sizeof holes->text, "%s", text);
+    log->hole_count++;
+    log->recovery.damaged_ranges++;
+    log->recovery.damaged_bytes += hole->length;
+    return 0;
+}
+
+/* ---- the whole of it ---- */
+
+static int store_recovered(struct firn_log *log, const struct tail *tail, struct firn_error *err)
+{
+    struct checkpoint *checkpoint = &log->checkpoint;
+    checkpoint->durable = tail->end;
+    checkpoint->clean = false;
+    if (tail->generation > checkpoint->generation)
+        checkpoint->generation = tail->generation;
+    if (log->checkpoint_missing)
+        return checkpoint_create(log->disk, log->dir, checkpoint, err);
+    return checkpoint_store(log->checkpoint_file, checkpoint, true, err);
+}
+
+static int recover_tail(struct firn_log *log, struct place *end, struct firn_error *err)
+{
+    struct tail tail;
+    int rc = tail_scan(log, &tail, err);
+    if (rc < 0)
+        return rc;
+    *end = tail.end;
+    if (log->options.read_only)
+        return 0;
+    rc = tail_repair(log, &tail, err);
+    return rc == 0 ? store_recovered(log, &tail, err) : rc;
+}
+
+static int open_checkpoint_file(struct firn_log *log, struct firn_error *err)
+{
+    char path[DISK_PATH_SIZE];
+    int rc = disk_path_join(path, sizeof path, log->dir, CHECKPOINT_NAME, err);
+    disk_close(log->checkpoint_file);
+    log->checkpoint_file = NULL;
+    return rc < 0 ? rc : disk_open(log->disk, path, FIRN_OPEN_WRITE, &log->checkpoint_file, err);
+}
+
+/* Records at the beginning that should be there and are not. */
+static int note_missing_start(struct firn_log *log, uint64_t first_base)
+{
+    uint64_t first = log->checkpoint.first_index;
+    if (first_base <= first)
+        return 0;
+    struct firn_hole hole = {.first_index = first, .next_index = first_base, .segment = first};
+    return log_add_hole(log, &hole, "the first segments are missing");
+}
+
+static int set_end(struct firn_log *log, const struct place *end)
+{
+    struct segment_list *list = atomic_load(&log->list);
+    uint64_t lowest = log->checkpoint.first_index;
+    if (list && list->count && note_missing_start(log, list->at[0]->base) < 0)
+        return FIRN_ENOMEM;
+    if (list && list->count && list->at[0]->base > lowest)
+        lowest = list->at[0]->base;
+    if (lowest > end->index)
+        lowest = end->index;
+    atomic_store(&log->lowest, lowest);
+    atomic_store(&log->durable_next, end->index);
+    atomic_store(&log->written_index, end->index);
+    log->place = *end;
+    log->written_next = end->index;
+    log->staging = (struct staging){.position = end->position, .next_index = end->index};
+    if (list && list->count) {
+        log->active = segment_ref(list->at[list->count - 1]);
+        log->staging.segment = log->active;
+    }
+    return 0;
+}
+
+static void describe(struct firn_log *log)
+{
+    struct firn_recovery *r = &log->recovery;
+    if (r->created)
+        snprintf(r->text, sizeof r->text, "created");
+    else if (r->clean)
+        snprintf(r->text, sizeof r->text, "closed cleanly; nothing to recover");
+    else
+        snprintf(r->text, sizeof r->text,
+                 "not closed cleanly: %" PRIu64 " records kept behind the last checkpoint, %" PRIu64
+                 " bytes of a torn tail cut, %" PRIu64 " damaged ranges%s",
+                 r->kept_records, r->cut_bytes, r->damaged_ranges,
+                 r->truncation_finished ? "; an interrupted truncation was finished" : "");
+}
+
+/* The segment that goes on growing needs its index in memory. */
+static int load_active_index(struct firn_log *log, struct firn_error *err)
+{
+    struct segment *active = log->active;
+    struct index *index;
+    bool rebuilt = false;
+    if (!active || log->options.read_only)
+        return 0;
+    int rc = segment_index(active, &index, &rebuilt, err);
+    if (rc == 0)
+        rc = segment_resume_index(active, index, segment_durable_end(active), err);
+    log->recovery.indexes_rebuilt += rebuilt && segment_durable_end(active) > 0;
+    return rc;
+}
+
+static int recover_listed(struct firn_log *log, struct listing *listing, struct firn_error *err)
+{
+    int rc = load_checkpoint(log, listing, err);
+    if (rc == 0 && !log->options.read_only && !log->checkpoint_missing)
+        rc = open_checkpoint_file(log, err);
+    if (rc == 0 && log->checkpoint.intent.pending && !log->options.read_only) {
+        rc = log_finish_truncation(log, err);
+        log->recovery.truncation_finished = true;
+        if (rc == 0)
+            rc = list_directory(log, listing, err);
+    }
+    if (rc == 0)
+        rc = add_segments(log, listing, err);
+    if (rc < 0)
+        return rc;
+    struct place end = log->checkpoint.end;
+    log->recovery.clean = !log->recovery.created && closed_cleanly(log);
+    if (log->recovery.created)
+        end = log->checkpoint.durable;
+    else if (!log->recovery.clean)
+        rc = recover_tail(log, &end, err);
+    if (rc == 0 && log->checkpoint_missing && !log->options.read_only)
+        rc = open_checkpoint_file(log, err);
+    if (rc < 0)
+        return rc;
+    if (log->checkpoint.intent.pending && end.index > log->checkpoint.intent.cut.index)
+        end.index = log->checkpoint.intent.cut.index; /* read-only */
+    log->generation = log->checkpoint.generation;
+    if (set_end(log, &end) < 0)
+        return firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory", log->dir);
+    return load_active_index(log, err);
+}
+
+int log_recover(struct firn_log *log, struct firn_error *err)
+{
+    struct listing listing = {0};
+    int rc = list_directory(log, &listing, err);
+    if (rc == 0 && listing.foreign && listing.count == 0 && !listing.checkpoint) {
+        rc = create_log(log, &listing, err); /* refuses, before anything is written */
+        free(listing.bases);
+        return rc;
+    }
+    if (rc == 0 && !log->options.read_only) {
+        char path[DISK_PATH_SIZE];
+        rc = disk_path_join(path, sizeof path, log->dir, "lock", err);
+        if (rc == 0)
+            rc = disk_lock(log->disk, path, &log->lock, NULL, err);
+        if (rc == 0)
+            rc = remove_spares(log, err);
+        if (rc == 0)
+            rc = list_directory(log, &listing, err);
+    }
+    if (rc == 0)
+        rc = recover_listed(log, &listing, err);
+    free(listing.bases);
+    if (rc == 0)
+        describe(log);
+    return rc;
+}

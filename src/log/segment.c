@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* A segment: its names, its file, its index. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log/log_private.h"
+
+struct segment *segment_new(struct firn_disk *disk, const char *dir, uint64_t base, bool writable)
+{
+    struct segment *segment = calloc(1, sizeof *segment);
+    if (!segment)
+        return NULL;
+    atomic_init(&segment->refs, 1);
+    segment->base = base;
+    segment->disk = disk;
+    segment->dir = dir;
+    segment->writable = writable;
+    segment->max_time = INT64_MIN;
+    return segment;
+}
+
+struct segment *segment_ref(struct segment *segment)
+{
+    atomic_fetch_add_explicit(&segment->refs, 1, memory_order_relaxed);
+    return segment;
+}
+
+void segment_unref(struct segment *segment)
+{
+    if (!segment || atomic_fetch_sub_explicit(&segment->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    disk_close(atomic_load(&segment->file));
+    index_free(atomic_load(&segment->index));
+    free(segment);
+}
+
+void segment_name(uint64_t base, const char *suffix, char name[LOG_NAME_SIZE])
+{
+    snprintf(name, LOG_NAME_SIZE, "%020" PRIu64 ".%s", base, suffix);
+}
+
+bool segment_parse_name(const char *name, uint64_t *base)
+{
+    if (strspn(name, "0123456789") != 20 || strcmp(name + 20, ".log") != 0)
+        return false;
+    uint64_t value = 0;
+    for (int i = 0; i < 20; i++) {
+        uint64_t digit = (uint64_t)(name[i] - '0');
+        if (value > (INT64_MAX - digit) / 10)
+            return false;
+        value = value * 10 + digit;
+    }
+    *base = value;
+    return true;
+}
+
+int segment_path(const struct segment *segment, char *path, size_t size, struct firn_error *err)
+{
+    char name[LOG_NAME_SIZE];
+    segment_name(segment->base, "log", name);
+    return disk_path_join(path, size, segment->dir,
+                          segment->spare_name[0] ? segment->spare_name : name, err);
+}
+
+int segment_file(struct segment *segment, struct firn_file **out, struct firn_error *err)
+{
+    struct firn_file *file = atomic_load_explicit(&segment->file, memory_order_acquire);
+    if (!file) {
+        char path[DISK_PATH_SIZE];
+        int rc = segment_path(segment, path, sizeof path, err);
+        if (rc == 0)
+            rc = disk_open(segment->disk, path,
+                           segment->writable ? FIRN_OPEN_WRITE : FIRN_OPEN_READ, &file, err);
+        if (rc < 0)
+            return rc;
+        struct firn_file *other = NULL;
+        if (!atomic_compare_exchange_strong(&segment->file, &other, file)) {
+            disk_close(file);
+            file = other;
+        }
+    }
+    *out = file;
+    return 0;
+}
+
+int segment_build_index(struct segment *segment, struct index *index, uint64_t from, uint64_t to,
+                        int64_t *max_time, struct firn_error *err)
+{
+    struct firn_file *file;
+    int rc = segment_file(segment, &file, err);
+    if (rc < 0)
+        return rc;
+    struct scan scan;
+    scan_init(&scan, file, from, to, 0);
+    for (;;) {
+        struct batch batch;
+        enum batch_fault fault;
+        uint64_t position = scan.position;
+        rc = scan_peek(&scan, &batch, &fault, err);
+        if (rc < 0)
+            break;
+        if (batch.max_time > *max_time)
+            *max_time = batch.max_time;
+        if (batch.base < segment->base || batch.base - segment->base > INT32_MAX)
+            break;
+        index_add(index, (uint32_t)(batch.base - segment->base), (uint32_t)position, *max_time);
+        scan_skip(&scan, &batch);
+    }
+    scan_done(&scan);
+    return rc == FIRN_EIO || rc == FIRN_ENOMEM ? rc : 0;
+}
+
+int segment_index(struct segment *segment, struct index **out, bool *rebuilt,
+                  struct firn_error *err)
+{
+    struct index *index = atomic_load_explicit(&segment->index, memory_order_acquire);
+    if (index) {
+        *out = index;
+        return 0;
+    }
+    uint64_t end = segment_durable_end(segment);
+    int64_t max_time = INT64_MIN;
+    int rc = index_load(segment->disk, segment->dir, segment->base, end, &index, NULL);
+    if (rc < 0) {
+        index = index_new();
+        if (!index)
+            return firn_error_set(err, FIRN_ENOMEM, 0, "no memory for an index");
+        rc = segment_build_index(segment, index, 0, end, &max_time, err);
+        if (rc == FIRN_ENOMEM) {
+            index_free(index);
+            return rc;
+        }
+        if (rebuilt)
+            *rebuilt = true;
+    }
+    struct index *other = NULL;
+    if (!atomic_compare_exchange_strong(&segment->index, &other, index)) {
+        index_free(index);
+        index = other;
+    }
+    *out = index;
+    return 0;
+}
+
+int segment_remove_files(struct firn_disk *disk, const char *dir, uint64_t base,
+                         struct firn_error *err)
+{
+    static const char *const suffixes[] = {"log", "index", "timeindex"};
+    for (int i = 0; i < 3; i++) {
+        char name[LOG_NAME_SIZE], path[DISK_PATH_SIZE];
+        segment_name(base, suffixes[i], name);
+        int rc = disk_path_join(path, sizeof path, dir, name, err);
+        if (rc == 0)
+            rc = disk_remove(disk, path, err);
+        if (rc < 0 && rc != FIRN_ENOENT)
+            return rc;
+    }
+    return 0;
+}
+
+int segment_resume_index(struct segment *segment, struct index *index, uint64_t end,
+                         struct firn_error *err)
+{
+    struct index_entry last = {.max_time = INT64_MIN};
+    if (index_count(index))
+        index_get(index, index_count(index) - 1, &last);
+    segment->max_time = last.max_time;
+    return segment_build_index(segment, index, last.position, end, &segment->max_time, err);
+}
+
+void segment_discard_index(struct firn_disk *disk, const char *dir, uint64_t base)
+{
+    static const char *const suffixes[] = {"index", "timeindex"};
+    for (int i = 0; i < 2; i++) {
+        char name[LOG_NAME_SIZE], path[DISK_PATH_SIZE];
+        segment_name(base, suffixes[i], name);
+        if (disk_path_join(path, sizeof path, dir, name, NULL) == 0)
+            disk_remove(disk, path, NULL);
+    }
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Settling: what is durable gets its indexes on storage and a checkpoint behind it, so that the
+ * next opening after a crash scans only what follows. Done in the background, and at close together
+ * with the clean marker. Indexes come before the checkpoint that passes them.
+ */
+#include "log/log_private.h"
+
+static struct place durable_place(struct firn_log *log)
+{
+    lock_take(&log->commit.lock);
+    struct place place = log->place;
+    lock_release(&log->commit.lock);
+    return place;
+}
+
+static uint64_t settled_segment(struct firn_log *log)
+{
+    pthread_mutex_lock(&log->checkpoint_lock);
+    uint64_t segment = log->checkpoint.durable.segment;
+    pthread_mutex_unlock(&log->checkpoint_lock);
+    return segment;
+}
+
+static int store_index(struct firn_log *log, struct segment *segment, struct firn_error *err)
+{
+    struct index *index;
+    int rc = segment_index(segment, &index, NULL, err);
+    if (rc == 0)
+        rc = index_store(index, log->disk, log->dir, segment->base, err);
+    if (rc == 0)
+        segment->indexed = true;
+    return rc;
+}
+
+/* Indexes of the segments that end at or before `to`, from the last checkpoint's on. */
+static int store_indexes(struct firn_log *log, uint64_t from, uint64_t to, struct firn_error *err)
+{
+    int rc = 0;
+    bool any = false;
+    struct segment *segment = list_find(log, from);
+    while (rc == 0 && segment && segment->base < to) {
+        if (!segment->indexed) {
+            rc = store_index(log, segment, err);
+            any = true;
+        }
+        struct segment *next = list_after(log, segment->base);
+        segment_unref(segment);
+        segment = next;
+    }
+    segment_unref(segment);
+    if (rc == 0 && any)
+        rc = disk_sync_dir(log->disk, log->dir, err);
+    return rc;
+}
+
+static int store_checkpoint(struct firn_log *log, const struct checkpoint *next, bool both,
+                            struct firn_error *err)
+{
+    struct checkpoint stored = *next;
+    int rc = checkpoint_store(log->checkpoint_file, &stored, both, err);
+    if (rc == 0)
+        log->checkpoint = stored;
+    return rc;
+}
+
+int settle(struct firn_log *log, struct firn_error *err)
+{
+    struct place place = durable_place(log);
+    int rc = store_indexes(log, settled_segment(log), place.segment, err);
+    if (rc < 0)
+        return rc; /* nothing is lost: the next one tries again */
+    pthread_mutex_lock(&log->checkpoint_lock);
+    struct checkpoint next = log->checkpoint;
+    next.durable = place;
+    struct firn_error cause = {0};
+    rc = store_checkpoint(log, &next, false, &cause);
+    pthread_mutex_unlock(&log->checkpoint_lock);
+    if (rc < 0)
+        commit_poison(&log->commit, &cause);
+    if (rc < 0 && err)
+        *err = cause;
+    return rc;
+}
+
+void settle_task(void *arg)
+{
+    struct firn_log *log = arg;
+    pthread_mutex_lock(&log->admin);
+    lock_take(&log->commit.lock);
+    bool poisoned = log->commit.poisoned;
+    lock_release(&log->commit.lock);
+    if (!poisoned && log->life_started)
+        settle(log, NULL);
+    pthread_mutex_unlock(&log->admin);
+}
+
+int settle_clean(struct firn_log *log, struct firn_error *err)
+{
+    struct place place = durable_place(log);
+    int rc = store_indexes(log, settled_segment(log), UINT64_MAX, err);
+    if (rc < 0)
+        return rc;
+    pthread_mutex_lock(&log->checkpoint_lock);
+    struct checkpoint next = log->checkpoint;
+    struct segment_list *list = atomic_load(&log->list);
+    next.durable = next.end = place;
+    next.clean = true;
+    next.segments = list ? list->count : 0;
+    next.segments_crc = log_segments_crc(list);
+    rc = store_checkpoint(log, &next, true, err);
+    pthread_mutex_unlock(&log->checkpoint_lock);
+    return rc;
+}

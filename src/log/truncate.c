@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Removing records from the end and from the beginning.
+ *
+ * Truncation changes files in several places, so an intent is made durable first, and opening
+ * finishes what a crash interrupted. A batch that the cut divides keeps its bytes up to the cut;
+ * only its header is replaced, and the intent holds the new one: no acknowledged record is ever
+ * rewritten. The file is cut behind it, which leaves nothing stale for a later append to meet.
+ *
+ * Removing the beginning makes the new first index durable; files follow at leisure.
+ */
+#include <stdlib.h>
+
+#include "log/log_private.h"
+
+/* ---- redo, also at opening ---- */
+
+struct later {
+    struct firn_log *log;
+    uint64_t cut_segment;
+    uint64_t highest; /* found in this pass; 0: none */
+};
+
+static int note_later(void *arg, const char *name, const struct firn_entry *entry)
+{
+    struct later *later = arg;
+    uint64_t base;
+    (void)entry;
+    if (segment_parse_name(name, &base) && base > later->cut_segment && base > later->highest)
+        later->highest = base;
+    return 0;
+}
+
+/* Removes the segments behind the cut, the highest first. */
+static int remove_later(struct firn_log *log, uint64_t cut_segment, struct firn_error *err)
+{
+    for (;;) {
+        struct later later = {log, cut_segment, 0};
+        int rc = disk_list(log->disk, log->dir, note_later, &later, err);
+        if (rc < 0)
+            return rc;
+        if (later.highest == 0)
+            return disk_sync_dir(log->disk, log->dir, err);
+        rc = segment_remove_files(log->disk, log->dir, later.highest, err);
+        if (rc < 0)
+            return rc;
+    }
+}
+
+static int cut_file(struct firn_log *log, const struct intent *intent, struct firn_error *err)
+{
+    char name[LOG_NAME_SIZE], path[DISK_PATH_SIZE];
+    struct firn_file *file;
+    segment_discard_index(log->disk, log->dir, intent->cut.segment);
+    segment_name(intent->cut.segment, "log", name);
+    int rc = disk_path_join(path, sizeof path, log->dir, name, err);
+    if (rc == 0)
+        rc = disk_open(log->disk, path, FIRN_OPEN_WRITE, &file, err);
+    if (rc < 0)
+        return rc;
+    if (intent->has_header)
+        rc = disk_write_full(file, intent->header, BATCH_HEADER, intent->header_position, 0, err);
+    if (rc == 0)
+        rc = disk_truncate(file, intent->cut.position, err);
+    if (rc == 0)
+        rc = disk_sync(file, err);
+    disk_close(file);
+    return rc;
+}
+
+int log_finish_truncation(struct firn_log *log, struct firn_error *err)
+{
+    const struct intent *intent = &log->checkpoint.intent;
+    int rc = remove_later(log, intent->cut.segment, err);
+    if (rc == 0)
+        rc = cut_file(log, intent, err);
+    if (rc < 0)
+        return rc;
+    struct checkpoint next = log->checkpoint;
+    next.intent = (struct intent){0};
+    rc = checkpoint_store(log->checkpoint_file, &next, true, err);
+    if (rc == 0)
+        log->checkpoint = next;
+    return rc;
+}
+
+/* ---- truncation ---- */
+
+/* Where the cut lies inside the batch at the scan's place, which holds `index` or begins with it. */
+static int cut_batch(struct scan *scan, uint64_t index, struct checkpoint *next,
+                     struct firn_error *err)
+{
+    struct batch batch;
+    const uint8_t *bytes;
+    enum batch_fault fault;
+    struct intent *intent = &next->intent;
+    uint64_t position = scan->position;
+    int rc = scan_next(scan, &batch, &bytes, &fault, err);
+    if (rc < 0)
+        return rc;
+    next->durable.position = position;
+    next->durable.index = batch.base;
+    intent->cut.position = position;
+    if (index == batch.base)
+        return 0;
+    if (batch.attributes & BATCH_COMPRESSION)
+        return firn_error_set(err, FIRN_ENOTSUP, 0, "record %llu lies inside a compressed batch",
+                              (unsigned long long)index);
+    struct record_iterator it;
+    struct firn_record record;
+    uint32_t count = 0;
+    int64_t max_time = INT64_MIN;
+    const uint8_t *end = bytes + BATCH_HEADER;
+    record_iterate(&it, bytes, &batch);
+    while ((rc = record_next(&it, &record, NULL)) == 0 && record.index < index) {
+        max_time = record.timestamp > max_time ? record.timestamp : max_time;
+        end = it.at;
+        count++;
+    }
+    if (rc < 0 && rc != FIRN_EEND)
+        return firn_error_set(err, rc, 0, "the batch of record %llu is malformed",
+                              (unsigned long long)batch.base);
+    size_t records_bytes = (size_t)(end - bytes) - BATCH_HEADER;
+    batch_cut(&batch, count, bytes + BATCH_HEADER, records_bytes, max_time, batch.generation,
+              intent->header);
+    intent->has_header = true;
+    intent->header_position = position;
+    intent->cut.position = position + BATCH_HEADER + records_bytes;
+    return 0;
+}
+
+/* Fills in the intent; a cut inside a hole cuts where the hole begins only if nothing is there. */
+static int plan_cut(struct firn_log *log, struct segment *segment, uint64_t index,
+                    struct checkpoint *next, struct firn_error *err)
+{
+    struct firn_file *file;
+    struct firn_hole hole;
+    struct scan scan;
+    uint64_t base;
+    next->intent = (struct intent){.pending = true, .cut = {segment->base, 0, index}};
+    next->durable = (struct place){segment->base, 0, segment->base};
+    if (index == segment->base)
+        return 0;
+    int rc = segment_file(segment, &file, err);
+    if (rc < 0)
+        return rc;
+    scan_init(&scan, file, 0, segment_durable_end(segment), 0);
+    rc = locate(log, segment, &scan, segment_durable_end(segment), index, &base, &hole, err);
+    if (rc == 0)
+        rc = cut_batch(&scan, index, next, err);
+    if (rc == FIRN_EDAMAGED && hole.first_index == index) {
+        next->intent.cut.position = next->durable.position = hole.offset;
+        next->durable.index = index;
+        rc = 0;
+    }
+    scan_done(&scan);
+    return rc;
+}
+
+/*
+ * The segment as it is after the cut: a new object, since readers may still look up in the index of
+ * the old one. Entries from `changed` on are made anew.
+ */
+static struct segment *cut_segment(struct firn_log *log, struct segment *old, uint64_t changed,
+                                   const struct place *cut)
+{
+    struct segment *segment = segment_new(log->disk, log->dir, old->base, true);
+    struct index *index = index_new(), *entries = atomic_load(&old->index);
+    if (!segment || !index) {
+        segment_unref(segment);
+        index_free(index);
+        return NULL;
+    }
+    for (size_t i = 0; entries && i < index_count(entries); i++) {
+        struct index_entry entry;
+        index_get(entries, i, &entry);
+        if (entry.position >= changed)
+            break;
+        index_add(index, entry.relative, entry.position, entry.max_time);
+    }
+    atomic_store(&segment->index, index);
+    atomic_store(&segment->reserved_end, cut->position);
+    atomic_store(&segment->written_end, cut->position);
+    atomic_store(&segment->durable_end, cut->position);
+    segment_resume_index(segment, index, cut->position, NULL);
+    return segment;
+}
+
+/* After the redo: the log in memory ends at the cut. In a freeze. */
+static int shrink(struct firn_log *log, struct segment *old, uint64_t changed,
+                  const struct place *cut, struct firn_error *err)
+{
+    struct segment *segment = cut_segment(log, old, changed, cut);
+    int rc = segment ? list_replace_end(log, segment) : FIRN_ENOMEM;
+    if (rc < 0) {
+        segment_unref(segment);
+        return firn_error_set(err, rc, 0, "%s: no memory to truncate", log->dir);
+    }
+    segment_unref(log->active);
+    log->active = segment_ref(segment);
+    log->unsynced = false;
+    log->written_next = cut->index;
+    atomic_store(&log->written_index, cut->index);
+    lock_take(&log->commit.lock);
+    log->staging = (struct staging){
+        .segment = segment, .position = cut->position, .next_index = cut->index};
+    log->place = *cut;
+    lock_release(&log->commit.lock);
+    return 0;
+}
+
+static int store_intent(struct firn_log *log, const struct checkpoint *next, struct firn_error *err)
+{
+    pthread_mutex_lock(&log->checkpoint_lock);
+    struct checkpoint stored = *next;
+    stored.generation = log->checkpoint.generation + 1;
+    stored.clean = false;
+    int rc = checkpoint_store(log->checkpoint_file, &stored, false, err);
+    if (rc == 0)
+        log->checkpoint = stored;
+    pthread_mutex_unlock(&log->checkpoint_lock);
+    return rc;
+}
+
+/* From here on a failure leaves the store half-way: opening finishes it, this handle does not. */
+static int carry_out(struct firn_log *log, struct segment *segment, const struct checkpoint *next,
+                     struct firn_error *err)
+{
+    int rc = store_intent(log, next, err);
+    if (rc < 0)
+        return rc;
+    log->life_started = true;
+    log->generation = log->checkpoint.generation;
+    prepare_await(log, segment, 0, UINT64_MAX);
+    prepare_forget(log);
+    atomic_store_explicit(&log->durable_next, next->intent.cut.index, memory_order_release);
+    atomic_fetch_add(&log->truncations, 1);
+    pthread_mutex_lock(&log->checkpoint_lock);
+    rc = log_finish_truncation(log, err);
+    pthread_mutex_unlock(&log->checkpoint_lock);
+    if (rc == 0)
+        rc = shrink(log, segment, next->durable.position, &next->intent.cut, err);
+    atomic_fetch_add(&log->truncations, 1);
+    return rc;
+}
+
+static int truncate_frozen(struct firn_log *log, uint64_t index, struct firn_error *err)
+{
+    uint64_t next = atomic_load(&log->durable_next), lowest = atomic_load(&log->lowest);
+    if (index < lowest || index > next)
+        return firn_error_set(err, FIRN_ERANGE, 0,
+                              "%s: can't truncate at %llu: it holds records %llu up to %llu",
+                              log->dir, (unsigned long long)index, (unsigned long long)lowest,
+                              (unsigned long long)next);
+    if (index == next)
+        return 0;
+    struct segment *segment = list_find(log, index);
+    struct checkpoint planned = log->checkpoint;
+    int rc = plan_cut(log, segment, index, &planned, err);
+    if (rc == 0) {
+        struct firn_error cause = {0};
+        rc = carry_out(log, segment, &planned, &cause);
+        if (rc < 0) {
+            commit_poison(&log->commit, &cause);
+            if (err)
+                *err = cause;
+        }
+    }
+    segment_unref(segment);
+    return rc;
+}
+
+static int refuse_read_only(const struct firn_log *log, struct firn_error *err)
+{
+    return firn_error_set(err, FIRN_EREADONLY, 0, "%s: opened read-only", log->dir);
+}
+
+int firn_log_truncate(struct firn_log *log, uint64_t index, struct firn_error *err)
+{
+    if (log->options.read_only)
+        return refuse_read_only(log, err);
+    pthread_mutex_lock(&log->admin);
+    int rc = commit_freeze(&log->commit, err);
+    if (rc == 0) {
+        rc = truncate_frozen(log, index, err);
+        commit_thaw(&log->commit);
+    }
+    pthread_mutex_unlock(&log->admin);
+    return rc;
+}
+
+/* ---- removal of the beginning ---- */
+
+static int store_first(struct firn_log *log, uint64_t index, uint64_t keep_from)
+{
+    struct firn_error cause = {0};
+    pthread_mutex_lock(&log->checkpoint_lock);
+    struct checkpoint next = log->checkpoint;
+    next.first_index = index;
+    next.clean = false;
+    if (next.durable.segment < keep_from)
+        next.durable = (struct place){keep_from, 0, keep_from};
+    int rc = checkpoint_store(log->checkpoint_file, &next, true, &cause);
+    if (rc == 0)
+        log->checkpoint = next;
+    pthread_mutex_unlock(&log->checkpoint_lock);
+    if (rc < 0)
+        commit_poison(&log->commit, &cause);
+    return rc;
+}
+
+/* Unlinks what lies wholly below `keep_from`, the lowest first. */
+static int remove_segments(struct firn_log *log, uint64_t keep_from, struct firn_error *err)
+{
+    int rc = 0;
+    for (;;) {
+        struct segment *first = list_first(log);
+        uint64_t base = first ? first->base : UINT64_MAX;
+        uint64_t next = list_next_base(log, base);
+        segment_unref(first);
+        if (base >= keep_from)
+            return rc;
+        if (list_keep(log, next, UINT64_MAX) < 0)
+            return firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory to remove", log->dir);
+        int result = segment_remove_files(log->disk, log->dir, base, rc == 0 ? err : NULL);
+        rc = rc == 0 ? result : rc;
+    }
+}
+
+static int remove_locked(struct firn_log *log, uint64_t index, struct firn_error *err)
+{
+    if (index <= atomic_load(&log->lowest))
+        return 0;
+    int rc = index > atomic_load(&log->durable_next) ? commit_force(&log->commit, err) : 0;
+    if (rc < 0)
+        return rc;
+    uint64_t next = atomic_load(&log->durable_next);
+    if (index > next)
+        return firn_error_set(err, FIRN_ERANGE, 0, "%s: can't remove up to %llu: next index is %llu",
+                              log->dir, (unsigned long long)index, (unsigned long long)next);
+    lock_take(&log->commit.lock);
+    bool poisoned = log->commit.poisoned;
+    if (poisoned)
+        commit_poisoned(&log->commit, err);
+    lock_release(&log->commit.lock);
+    if (poisoned)
+        return FIRN_EPOISONED;
+    struct segment *segment = list_find(log, index);
+    uint64_t keep_from = segment->base;
+    segment_unref(segment);
+    rc = store_first(log, index, keep_from);
+    if (rc < 0)
+        return firn_error_set(err, rc, 0, "%s: the new first index could not be stored", log->dir);
+    atomic_store_explicit(&log->lowest, index, memory_order_release);
+    return remove_segments(log, keep_from, err);
+}
+
+int firn_log_remove_before(struct firn_log *log, uint64_t index, struct firn_error *err)
+{
+    if (log->options.read_only)
+        return refuse_read_only(log, err);
+    pthread_mutex_lock(&log->admin);
+    int rc = remove_locked(log, index, err);
+    pthread_mutex_unlock(&log->admin);
+    return rc;
+}

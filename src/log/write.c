@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The committer's side: completing the batches of a group, writing them, and going from one segment
+ * to the next. In every mode a segment is durable, and without its prepared tail, before the name
+ * of the next one appears; so the existence of a segment proves that all before it was durable.
+ */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/bytes.h"
+#include "base/crc.h"
+#include "commit/env.h"
+#include "log/log_private.h"
+
+/* ---- the life of a writer ---- */
+
+int log_begin_life(struct firn_log *log, struct firn_error *err)
+{
+    if (log->life_started)
+        return 0;
+    pthread_mutex_lock(&log->checkpoint_lock);
+    struct checkpoint next = log->checkpoint;
+    next.generation++;
+    next.clean = false;
+    int rc = checkpoint_store(log->checkpoint_file, &next, true, err);
+    if (rc == 0) {
+        log->checkpoint = next;
+        log->generation = next.generation;
+        log->life_started = true;
+    }
+    pthread_mutex_unlock(&log->checkpoint_lock);
+    return rc;
+}
+
+/* ---- from one segment to the next ---- */
+
+static int sync_active(struct firn_log *log, struct firn_error *err)
+{
+    struct firn_file *file;
+    int rc = segment_file(log->active, &file, err);
+    if (rc == 0)
+        rc = disk_sync(file, err);
+    if (rc == 0)
+        log->unsynced = false;
+    return rc;
+}
+
+/* Cuts the prepared tail and makes the segment durable: it is finished. */
+static int finish_active(struct firn_log *log, struct firn_error *err)
+{
+    struct segment *segment = log->active;
+    if (!segment)
+        return 0;
+    struct firn_file *file;
+    int rc = segment_file(segment, &file, err);
+    if (rc < 0)
+        return rc;
+    prepare_await(log, segment, 0, UINT64_MAX);
+    uint64_t end = atomic_load(&segment->written_end);
+    rc = disk_truncate(file, end, err);
+    if (rc == 0)
+        rc = sync_active(log, err);
+    if (rc < 0)
+        return rc;
+    atomic_store(&segment->reserved_end, end);
+    atomic_store_explicit(&segment->durable_end, end, memory_order_release);
+    return 0;
+}
+
+static int name_segment(struct firn_log *log, struct segment *segment, struct firn_error *err)
+{
+    char from[DISK_PATH_SIZE], to[DISK_PATH_SIZE], name[LOG_NAME_SIZE];
+    segment_name(segment->base, "log", name);
+    int rc = disk_path_join(from, sizeof from, log->dir, segment->spare_name, err);
+    if (rc == 0)
+        rc = disk_path_join(to, sizeof to, log->dir, name, err);
+    if (rc == 0)
+        rc = disk_rename(log->disk, from, to, err);
+    if (rc == 0)
+        rc = disk_sync_dir(log->disk, log->dir, err);
+    if (rc == 0)
+        segment->spare_name[0] = '\0';
+    return rc;
+}
+
+static int go_to(struct firn_log *log, struct segment *segment, struct firn_error *err)
+{
+    int rc = finish_active(log, err);
+    if (rc == 0)
+        rc = name_segment(log, segment, err);
+    if (rc < 0)
+        return rc;
+    rc = list_append(log, segment_ref(segment));
+    if (rc < 0) {
+        segment_unref(segment);
+        return firn_error_set(err, rc, 0, "%s: no memory for another segment", log->dir);
+    }
+    segment_unref(log->active);
+    log->active = segment_ref(segment);
+    prepare_named(log, segment);
+    worker_post(env_worker(log->env), &log->settle);
+    return 0;
+}
+
+/* ---- a group ---- */
+
+/* A walk over the bytes of a run of buffers. */
+struct walk {
+    struct commit_buffer *buffer;
+    uint32_t offset;
+};
+
+static uint32_t walk_crc(struct walk *walk, uint32_t crc, size_t bytes)
+{
+    while (bytes > 0) {
+        if (walk->offset == walk->buffer->used)
+            *walk = (struct walk){.buffer = walk->buffer->next};
+        size_t part = walk->buffer->used - walk->offset;
+        part = part < bytes ? part : bytes;
+        crc = crc32c(crc, commit_bytes(walk->buffer) + walk->offset, part);
+        walk->offset += (uint32_t)part;
+        bytes -= part;
+    }
+    return crc;
+}
+
+/* Completes one batch: generation, distance to the durable end, checksum, index entry. */
+static void complete_batch(struct firn_log *log, struct walk *walk)
+{
+    struct segment *segment = log->active;
+    uint8_t *bytes = commit_bytes(walk->buffer) + walk->offset;
+    uint64_t position = walk->buffer->position + walk->offset;
+    struct batch batch;
+    enum batch_fault fault = batch_parse(bytes, BATCH_HEADER, &batch);
+    assert(fault == BATCH_OK);
+    (void)fault;
+    batch_set_generation(bytes, log->generation);
+    batch_set_distance(bytes, (uint32_t)(position - segment_durable_end(segment)));
+    walk->offset += BATCH_CRC_FROM;
+    batch_set_crc(bytes, walk_crc(walk, 0, batch.bytes - BATCH_CRC_FROM));
+    if (batch.max_time > segment->max_time)
+        segment->max_time = batch.max_time;
+    struct index *index = atomic_load_explicit(&segment->index, memory_order_relaxed);
+    if (index)
+        index_add(index, (uint32_t)(batch.base - segment->base), (uint32_t)position,
+                  segment->max_time);
+    log->written_next = batch.base + batch.last_delta + 1;
+}
+
+/* Completes the batches in [first, end) and collects what to write. */
+static int collect(struct firn_log *log, struct commit_buffer *first, struct commit_buffer *end,
+                   struct iovec *iov, size_t *bytes)
+{
+    int count = 0;
+    *bytes = 0;
+    for (struct walk walk = {.buffer = first}; walk.buffer != end;) {
+        if (walk.offset == walk.buffer->used)
+            walk = (struct walk){.buffer = walk.buffer->next};
+        else
+            complete_batch(log, &walk);
+    }
+    for (struct commit_buffer *buffer = first; buffer != end; buffer = buffer->next) {
+        iov[count++] = (struct iovec){commit_bytes(buffer), buffer->used};
+        *bytes += buffer->used;
+    }
+    return count;
+}
+
+/* Writes the buffers [first, end), which all belong to the active segment. */
+static int write_run(struct firn_log *log, struct commit_buffer *first, struct commit_buffer *end,
+                     size_t buffers, bool durable, struct firn_error *err)
+{
+    struct segment *segment = log->active;
+    struct iovec *iov = malloc(buffers * sizeof *iov);
+    if (!iov)
+        return firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory to write a group", log->dir);
+    size_t bytes;
+    int count = collect(log, first, end, iov, &bytes);
+    prepare_await(log, segment, first->position, first->position + bytes);
+    struct firn_file *file;
+    int rc = segment_file(segment, &file, err);
+    bool at_once = durable && !log->unsynced;
+    if (rc == 0)
+        rc = disk_writev_full(file, iov, count, first->position, at_once ? FIRN_WRITE_DURABLE : 0,
+                              err);
+    free(iov);
+    if (rc < 0)
+        return rc;
+    log->unsynced |= !at_once;
+    log->settled_bytes += bytes;
+    atomic_store_explicit(&segment->written_end, first->position + bytes, memory_order_release);
+    return 0;
+}
+
+static int write_group(struct firn_log *log, struct commit_group *group, bool durable,
+                       struct firn_error *err)
+{
+    struct commit_buffer *buffer = group->first;
+    while (buffer) {
+        struct segment *segment = buffer->file;
+        struct commit_buffer *end = buffer;
+        size_t buffers = 0;
+        for (; end && end->file == segment; end = end->next)
+            buffers++;
+        int rc = segment == log->active ? 0 : go_to(log, segment, err);
+        if (rc == 0)
+            rc = write_run(log, buffer, end, buffers, durable && !end, err);
+        if (rc < 0)
+            return rc;
+        buffer = end;
+    }
+    return 0;
+}
+
+int log_write(void *owner, struct commit_group *group, bool durable, struct firn_error *err)
+{
+    struct firn_log *log = owner;
+    int rc = log_begin_life(log, err);
+    if (rc == 0)
+        rc = write_group(log, group, durable, err);
+    if (rc == 0 && durable && log->unsynced)
+        rc = sync_active(log, err);
+    if (rc < 0)
+        return rc;
+    prepare_consider(log, group, durable);
+    return 0;
+}
+
+void log_publish(void *owner, bool durable)
+{
+    struct firn_log *log = owner;
+    struct segment *segment = log->active;
+    if (!segment)
+        return;
+    atomic_store_explicit(&log->written_index, log->written_next, memory_order_release);
+    if (!durable)
+        return;
+    atomic_store_explicit(&segment->durable_end, atomic_load(&segment->written_end),
+                          memory_order_release);
+    log->place = (struct place){segment->base, segment_durable_end(segment), log->written_next};
+    atomic_store_explicit(&log->durable_next, log->written_next, memory_order_release);
+    if (log->settled_bytes < LOG_CHECKPOINT_BYTES)
+        return;
+    log->settled_bytes = 0;
+    worker_post(env_worker(log->env), &log->settle);
+}
+
+uint32_t log_segments_crc(struct segment_list *list)
+{
+    uint32_t crc = 0;
+    for (size_t i = 0; list && i < list->count; i++) {
+        uint8_t pair[16];
+        store_be_u64(pair, list->at[i]->base);
+        store_be_u64(pair + 8, segment_durable_end(list->at[i]));
+        crc = crc32c(crc, pair, sizeof pair);
+    }
+    return crc;
+}
