@@ -22,8 +22,8 @@
 static const char name[] = "append";
 
 enum {
-    RECORD_LIMIT = 8 * 1024 * 1024 - 1024, /* what the default pool of buffers allows */
-    RECORD_OVERHEAD = 8 * 1024,
+    RECORD_LIMIT = 8 * 1024 * 1024,  /* the default pool of buffers allows a little less */
+    POOL_SUFFICES = 4 * 1024 * 1024, /* up to here it does in any case */
 };
 
 struct append_options {
@@ -91,7 +91,7 @@ static int parse(int argc, char **argv, struct append_options *to, char ***opera
         {"segment-bytes", 0, "SIZE", figures_parse_size, &to->segment_bytes,
          "most bytes in a file of the log (128MiB)"},
         {"record-bytes", 0, "SIZE", figures_parse_size, &to->record_bytes,
-         "most bytes in a record (1 KiB less than 8MiB)"},
+         "most bytes in a record (just below 8MiB)"},
         {"size", 's', "SIZE", figures_parse_size, &to->size,
          "how much will come, for the progress bar"},
         {"quiet", 'q', NULL, NULL, &to->quiet, "no progress bar and no summary"},
@@ -141,8 +141,9 @@ static int open_log(struct append *append, struct firn_error *err)
 {
     const struct append_options *options = &append->options;
     struct firn_env_options env = {0};
-    if (options->record_bytes.value > RECORD_LIMIT)
-        env.pool_bytes = 2 * (options->record_bytes.value + RECORD_OVERHEAD);
+    uint64_t longest = options->record_bytes.value;
+    if (longest > POOL_SUFFICES && longest <= INT32_MAX) /* the log refuses more */
+        env.pool_bytes = 3 * longest; /* half of which must hold it; taken only when needed */
     int result = firn_env_new(&env, &append->env, err);
     if (result)
         return result;

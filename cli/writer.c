@@ -21,6 +21,7 @@ enum {
     UNSETTLED_BYTES = 1024 * 1024,
     ACK_BUFFER = 4096, /* what a pipe that is ready takes without blocking (PIPE_BUF) */
     INDEX_TEXT = 24,
+    PATIENCE_MS = 1000,          /* with who reads acknowledgements, after a signal */
     BACKGROUND_US = 1000 * 1000, /* then signals are looked for */
 };
 
@@ -52,16 +53,23 @@ int writer_append(struct writer *writer, const struct firn_record *record, struc
 
 /* ---- acknowledgements ------------------------------------------------------------------- */
 
-/* 0, or an errno. After a signal, what can't be written without waiting is not written: the
- * records are durable all the same. */
+/* False: a signal came, and nobody reads what we have to say. */
+static bool await_reader(void)
+{
+    enum signals_wait ready = SIGNALS_TIMED_OUT;
+    while (ready == SIGNALS_TIMED_OUT)
+        ready = signals_wait(STDOUT_FILENO, POLLOUT, SIGNALS_FOREVER);
+    struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return ready == SIGNALS_READY || poll(&output, 1, PATIENCE_MS) > 0;
+}
+
+/* 0, or an errno; EINTR where there is no reader. The records are durable all the same. */
 static int write_acks(const char *text, size_t size)
 {
     while (size > 0) {
-        int timeout = signals_caught() ? 0 : SIGNALS_FOREVER;
-        enum signals_wait ready = signals_wait(STDOUT_FILENO, POLLOUT, timeout);
-        if (ready != SIGNALS_READY && signals_caught())
+        if (!await_reader())
             return EINTR;
-        ssize_t written = ready == SIGNALS_READY ? write(STDOUT_FILENO, text, size) : 0;
+        ssize_t written = write(STDOUT_FILENO, text, size);
         if (written < 0 && errno != EINTR && errno != EAGAIN)
             return errno;
         if (written > 0) {
