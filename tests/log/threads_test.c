@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writers, readers, truncation, removal and verification of one log at the same time, on a memory
+ * disk. What the records say is checked; that nothing races is the sanitizer's business.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <firn/log.h>
+
+enum { WRITERS = 4, APPENDS = 1500, READERS = 3, CHANGES = 25 };
+
+struct shared {
+    struct firn_disk *disk;
+    struct firn_env *env;
+    struct firn_log *log;
+    atomic_bool stop;
+    atomic_uint appended;
+};
+
+/* A record says its writer, its number there, and repeats both. */
+struct body {
+    uint64_t writer, number;
+    uint64_t check;
+    uint8_t padding[100];
+};
+
+static uint64_t mix(uint64_t writer, uint64_t number)
+{
+    return (writer + 1) * UINT64_C(0x9e3779b97f4a7c15) ^ number;
+}
+
+static void *write_records(void *arg)
+{
+    struct shared *shared = arg;
+    static atomic_uint next_writer;
+    uint64_t writer = atomic_fetch_add(&next_writer, 1);
+    for (uint64_t i = 0; i < APPENDS; i++) {
+        struct body bodies[3] = {0};
+        struct firn_record records[3];
+        size_t count = i % 10 == 0 ? 3 : 1;
+        for (size_t k = 0; k < count; k++) {
+            bodies[k].writer = writer;
+            bodies[k].number = i;
+            bodies[k].check = mix(writer, i);
+            size_t size = offsetof(struct body, padding) + i % 100;
+            records[k] = (struct firn_record){.value = {&bodies[k], size}};
+        }
+        const struct firn_append_options options = {.no_wait = i % 4 == 0};
+        assert_int_equal(firn_log_append(shared->log, records, count, &options, NULL, NULL), 0);
+        atomic_fetch_add(&shared->appended, 1);
+    }
+    return NULL;
+}
+
+static void check_record(const struct firn_record *record)
+{
+    struct body body;
+    assert_true(record->value.size >= offsetof(struct body, padding));
+    memcpy(&body, record->value.data, offsetof(struct body, padding));
+    assert_int_equal(body.check, mix(body.writer, body.number));
+}
+
+static void read_some(struct shared *shared, unsigned round)
+{
+    const struct firn_cursor_options options = {.staged = round % 2 == 0, .at_end = round % 3 == 0};
+    struct firn_cursor *cursor;
+    const struct firn_record *record;
+    int rc = firn_cursor_open(shared->log, &options, &cursor, NULL);
+    assert_int_equal(rc, 0);
+    uint64_t expected = firn_cursor_index(cursor);
+    for (int i = 0; i < 3000 && rc == 0; i++) {
+        rc = options.at_end ? firn_cursor_prev(cursor, &record, NULL)
+                            : firn_cursor_next(cursor, &record, NULL);
+        if (rc == 0) {
+            assert_int_equal(record->index, options.at_end ? expected - 1 : expected);
+            expected = options.at_end ? expected - 1 : expected + 1;
+            check_record(record);
+        }
+    }
+    if (rc != 0 && rc != FIRN_EEND)
+        assert_int_equal(rc, FIRN_ERANGE); /* truncated or removed meanwhile */
+    firn_cursor_close(cursor);
+}
+
+static void *read_records(void *arg)
+{
+    struct shared *shared = arg;
+    for (unsigned round = 0; !atomic_load(&shared->stop); round++)
+        read_some(shared, round);
+    return NULL;
+}
+
+static void *change_shape(void *arg)
+{
+    struct shared *shared = arg;
+    for (int i = 0; i < CHANGES; i++) {
+        while (atomic_load(&shared->appended) < (unsigned)(WRITERS * APPENDS / CHANGES * i))
+            sched_yield(); /* spread over the writers' work */
+        struct firn_log_info info;
+        int rc = firn_log_get_info(shared->log, &info, NULL);
+        assert_true(rc == 0 || rc == FIRN_ERANGE);
+        uint64_t half = info.lowest_index + (info.next_index - info.lowest_index) / 2;
+        if (i % 3 == 0)
+            assert_int_equal(
+                firn_log_truncate(shared->log, half + (info.next_index - half) / 2, NULL), 0);
+        else if (i % 3 == 1)
+            assert_int_equal(firn_log_remove_before(shared->log, half, NULL), 0);
+        else
+            firn_log_flush(shared->log, NULL);
+    }
+    return NULL;
+}
+
+static void test_all_at_once(void **state)
+{
+    (void)state;
+    struct shared shared = {0};
+    pthread_t writers[WRITERS], readers[READERS], changer;
+    assert_int_equal(firn_disk_memory_new(&shared.disk, NULL), 0);
+    assert_int_equal(firn_env_new(NULL, &shared.env, NULL), 0);
+    const struct firn_log_options options = {
+        .disk = shared.disk, .env = shared.env, .segment_bytes = 32 * 1024};
+    assert_int_equal(firn_log_open("log", &options, &shared.log, NULL), 0);
+    for (int i = 0; i < WRITERS; i++)
+        assert_int_equal(pthread_create(&writers[i], NULL, write_records, &shared), 0);
+    for (int i = 0; i < READERS; i++)
+        assert_int_equal(pthread_create(&readers[i], NULL, read_records, &shared), 0);
+    assert_int_equal(pthread_create(&changer, NULL, change_shape, &shared), 0);
+    for (int i = 0; i < WRITERS; i++)
+        pthread_join(writers[i], NULL);
+    pthread_join(changer, NULL);
+    atomic_store(&shared.stop, true);
+    for (int i = 0; i < READERS; i++)
+        pthread_join(readers[i], NULL);
+    assert_int_equal(firn_log_flush(shared.log, NULL), 0);
+    assert_int_equal(firn_log_verify(shared.log, NULL, NULL, NULL, NULL), 0);
+    assert_int_equal(firn_log_close(shared.log, NULL), 0);
+
+    struct firn_recovery recovery;
+    assert_int_equal(firn_log_open("log", &options, &shared.log, NULL), 0);
+    firn_log_get_recovery(shared.log, &recovery);
+    assert_true(recovery.clean);
+    assert_int_equal(firn_log_verify(shared.log, NULL, NULL, NULL, NULL), 0);
+    assert_int_equal(firn_log_close(shared.log, NULL), 0);
+    assert_int_equal(firn_env_free(shared.env), 0);
+    firn_disk_free(shared.disk);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_at_once)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
