@@ -180,8 +180,8 @@ void commit_task(void *target)
 
 /*
  * Sleeps until the epoch may be durable, at most until `deadline`; comes with the lock and returns
- * without. Whoever wakes takes the waiter off the count, so that one whose epoch is durable need not
- * touch the lock again; a count that is too high costs a needless wake-up and nothing else.
+ * without. Whoever wakes takes the waiter off the count, so that one whose epoch is durable need
+ * not touch the lock again; a count that is too high costs a needless wake-up and nothing else.
  */
 static int sleep_for(struct commit *commit, uint64_t epoch, uint64_t deadline)
 {

@@ -151,8 +151,7 @@ uint64_t commit_staged(struct commit *commit, uint64_t bytes, uint64_t items, bo
     group->bytes += bytes;
     if (background) {
         bool first = !commit->scheduled;
-        bool crossed =
-            before < commit->options.bytes && group->bytes >= commit->options.bytes;
+        bool crossed = before < commit->options.bytes && group->bytes >= commit->options.bytes;
         if (first || crossed)
             schedule(commit, first, crossed);
         commit->scheduled = true;

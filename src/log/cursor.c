@@ -92,8 +92,8 @@ static int read_headers(struct firn_cursor *cursor, const uint8_t *at, struct fi
 {
     struct firn_record *record = &cursor->record;
     if (record->header_count > cursor->header_capacity) {
-        struct firn_header *headers =
-            realloc(cursor->headers, record->header_count * sizeof *headers);
+        struct firn_header *headers = realloc(cursor->headers,
+                                              record->header_count * sizeof *headers);
         if (!headers)
             return firn_error_set(err, FIRN_ENOMEM, 0, "no memory for %zu headers",
                                   record->header_count);
@@ -116,7 +116,8 @@ static int bad_structure(struct firn_cursor *cursor, struct firn_error *err)
         .offset = cursor->scan.position - batch->bytes,
         .length = batch->bytes,
     };
-    return firn_error_set(err, FIRN_EDAMAGED, 0, "%s: the batch of record %llu is malformed or "
+    return firn_error_set(err, FIRN_EDAMAGED, 0,
+                          "%s: the batch of record %llu is malformed or "
                           "compressed, which this version does not read",
                           cursor->log->dir, (unsigned long long)batch->base);
 }

@@ -36,8 +36,8 @@ struct firn_cursor {
     bool has_hole, backward;
     struct firn_hole hole;
 
-    uint64_t truncations;  /* of the log, when last looked at */
-    uint64_t seen_index;   /* a record that was read, */
+    uint64_t truncations;     /* of the log, when last looked at */
+    uint64_t seen_index;      /* a record that was read, */
     uint32_t seen_generation; /* and its batch's generation, to notice that the end was replaced */
     bool seen;
 };

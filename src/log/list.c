@@ -95,8 +95,7 @@ size_t list_count(struct firn_log *log, uint64_t *bytes)
 /* With list_lock: a copy of at[from..to) with room for one more, references taken. */
 static struct segment_list *copy_range(const struct segment_list *old, size_t from, size_t to)
 {
-    struct segment_list *list =
-        malloc(sizeof *list + (to - from + 1) * sizeof(struct segment *));
+    struct segment_list *list = malloc(sizeof *list + (to - from + 1) * sizeof(struct segment *));
     if (!list)
         return NULL;
     list->count = to - from;

@@ -96,8 +96,8 @@ static int read_batch(struct firn_cursor *cursor, uint64_t base, struct firn_err
     if (rc == FIRN_EIO)
         return rc;
     return firn_error_set(err, FIRN_EDAMAGED, 0,
-                          "%s/%020llu.log: damaged at byte %llu (%s): records %llu to %llu can't be "
-                          "read",
+                          "%s/%020llu.log: damaged at byte %llu (%s): records %llu to %llu "
+                          "can't be read",
                           segment->dir, (unsigned long long)segment->base,
                           (unsigned long long)position,
                           fault == BATCH_OK ? "wrong base index" : batch_fault_text(fault),
@@ -177,8 +177,7 @@ int cursor_load(struct firn_cursor *cursor, uint64_t index, struct firn_error *e
     if (holds(cursor, index) && undisturbed(cursor))
         return 0;
     for (;;) {
-        cursor->truncations =
-            atomic_load_explicit(&cursor->log->truncations, memory_order_acquire);
+        cursor->truncations = atomic_load_explicit(&cursor->log->truncations, memory_order_acquire);
         int rc = load(cursor, index, err);
         if (undisturbed(cursor))
             return rc;

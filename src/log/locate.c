@@ -10,8 +10,8 @@ static uint64_t end_index(struct firn_log *log, const struct segment *segment, b
     return *last ? atomic_load(&log->durable_next) : next;
 }
 
-int locate_hole(struct firn_log *log, struct segment *segment, uint64_t position,
-                uint64_t expected, struct firn_hole *hole, struct firn_error *err)
+int locate_hole(struct firn_log *log, struct segment *segment, uint64_t position, uint64_t expected,
+                struct firn_hole *hole, struct firn_error *err)
 {
     bool last;
     uint64_t end = segment_durable_end(segment);

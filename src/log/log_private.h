@@ -29,11 +29,11 @@
 #include "log/scan.h"
 
 enum {
-    LOG_BATCH_TARGET = 16 * 1024,          /* bytes of a batch of single records, about */
+    LOG_BATCH_TARGET = 16 * 1024,           /* bytes of a batch of single records, about */
     LOG_CHECKPOINT_BYTES = 4 * 1024 * 1024, /* durable bytes between checkpoints */
-    LOG_RESERVE_STEP = 64 * 1024,          /* least step of preparing */
-    LOG_RESERVE_AHEAD = 32 * 1024 * 1024,  /* most */
-    LOG_NAME_SIZE = 48,                    /* a file's name in the directory, with NUL */
+    LOG_RESERVE_STEP = 64 * 1024,           /* least step of preparing */
+    LOG_RESERVE_AHEAD = 32 * 1024 * 1024,   /* most */
+    LOG_NAME_SIZE = 48,                     /* a file's name in the directory, with NUL */
 };
 
 /* ---- segments (segment.c) ---- */
@@ -52,7 +52,7 @@ struct segment {
     _Atomic uint64_t reserved_end;    /* bytes that may be written */
     uint64_t zeroed_end;              /* zeros ahead of the writer are durable up to here */
     bool writable;
-    bool indexed; /* its index is on storage (settle.c) */
+    bool indexed;     /* its index is on storage (settle.c) */
     int64_t max_time; /* highest timestamp so far (the committer's) */
 };
 
@@ -109,14 +109,14 @@ struct staging {
 struct prepare {
     pthread_mutex_t lock;
     struct worker_task task;
-    struct segment *spare;      /* ready for the next rotation */
+    struct segment *spare;                        /* ready for the next rotation */
     struct segment *first_pending, *last_pending; /* staged to, and not named yet, in order */
-    uint64_t spare_count;       /* for names */
-    struct segment *claimed;    /* zeroing [claim_from, claim_to) of it */
+    uint64_t spare_count;                         /* for names */
+    struct segment *claimed;                      /* zeroing [claim_from, claim_to) of it */
     uint64_t claim_from, claim_to;
-    struct segment *target;     /* where the committer writes */
-    uint64_t target_position;   /* and how far it is */
-    bool zeroing;               /* durable writes are small: zeroing pays */
+    struct segment *target;   /* where the committer writes */
+    uint64_t target_position; /* and how far it is */
+    bool zeroing;             /* durable writes are small: zeroing pays */
     struct wait_word released;
 };
 
@@ -137,8 +137,8 @@ struct firn_log {
     struct commit commit;
     struct staging staging;
     struct segment *active; /* what the committer writes to */
-    uint64_t written_next; /* one above the last record written */
-    bool unsynced; /* bytes written to `active` and not synced */
+    uint64_t written_next;  /* one above the last record written */
+    bool unsynced;          /* bytes written to `active` and not synced */
     _Atomic bool life_started;
     uint32_t generation;    /* of this life */
     uint64_t settled_bytes; /* durable bytes since the last checkpoint */
@@ -234,10 +234,10 @@ int log_add_hole(struct firn_log *log, const struct firn_hole *hole, const char 
 
 /* What of the segments is kept, found by scanning what lies behind the checkpoint (tail.c). */
 struct tail {
-    struct place from;      /* the checkpoint's place */
-    struct place end;       /* where the log ends */
-    uint64_t nonzero_end;   /* of the last segment: one behind its last non-zero byte */
-    uint32_t generation;    /* highest seen */
+    struct place from;    /* the checkpoint's place */
+    struct place end;     /* where the log ends */
+    uint64_t nonzero_end; /* of the last segment: one behind its last non-zero byte */
+    uint32_t generation;  /* highest seen */
 };
 int tail_scan(struct firn_log *log, struct tail *tail, struct firn_error *err);
 /* Rewrites what is kept, copies aside and zeroes what is not. */
@@ -253,8 +253,8 @@ int tail_repair(struct firn_log *log, const struct tail *tail, struct firn_error
 int locate(struct firn_log *log, struct segment *segment, struct scan *scan, uint64_t end,
            uint64_t index, uint64_t *base, struct firn_hole *hole, struct firn_error *err);
 /* The extent of the damage at `position`, where `expected` should begin. */
-int locate_hole(struct firn_log *log, struct segment *segment, uint64_t position,
-                uint64_t expected, struct firn_hole *hole, struct firn_error *err);
+int locate_hole(struct firn_log *log, struct segment *segment, uint64_t position, uint64_t expected,
+                struct firn_hole *hole, struct firn_error *err);
 
 /* ---- staged.c ---- */
 

@@ -29,8 +29,7 @@ static int check_options(const struct firn_log_options *options, struct firn_err
         return firn_error_set(err, FIRN_EINVAL, 0,
                               "segment_bytes is %llu; it may be %d to 2147483647",
                               (unsigned long long)options->segment_bytes, SEGMENT_LEAST);
-    if ((int)options->durability < FIRN_DURABILITY_EACH ||
-        options->durability > FIRN_DURABILITY_OS)
+    if ((int)options->durability < FIRN_DURABILITY_EACH || options->durability > FIRN_DURABILITY_OS)
         return firn_error_set(err, FIRN_EINVAL, 0, "durability %d is unknown",
                               (int)options->durability);
     if (options->first_index > INT64_MAX / 2)
@@ -59,10 +58,9 @@ static int set_record_limit(struct firn_log *log, struct firn_error *err)
         most = log->options.segment_bytes;
     most = most > 2 * RECORD_MARGIN ? most - RECORD_MARGIN : most;
     if (log->options.record_bytes > most)
-        return firn_error_set(err, FIRN_EINVAL, 0,
-                              "record_bytes is %llu; segment and pool allow %llu",
-                              (unsigned long long)log->options.record_bytes,
-                              (unsigned long long)most);
+        return firn_error_set(
+            err, FIRN_EINVAL, 0, "record_bytes is %llu; segment and pool allow %llu",
+            (unsigned long long)log->options.record_bytes, (unsigned long long)most);
     log->record_limit = log->options.record_bytes ? log->options.record_bytes : most;
     return 0;
 }
@@ -124,8 +122,7 @@ static int make_directory(struct firn_log *log, struct firn_error *err)
 static int start_commit(struct firn_log *log, struct firn_error *err)
 {
     struct commit_options options = {
-        .background =
-            log->options.durability == FIRN_DURABILITY_OS ? COMMIT_WRITE : COMMIT_DURABLE,
+        .background = log->options.durability == FIRN_DURABILITY_OS ? COMMIT_WRITE : COMMIT_DURABLE,
         .delay_ns = log->options.group_delay_us * 1000,
         .bytes = log->options.group_bytes,
         .refuse = log->options.refuse_when_full,

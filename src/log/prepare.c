@@ -177,8 +177,8 @@ void prepare_named(struct firn_log *log, struct segment *segment)
 /* ---- zeroing ---- */
 
 /* With the lock: the next claim of `segment`, ahead of `position`; false: enough is zeroed. */
-static bool next_claim(const struct firn_log *log, const struct segment *segment,
-                       uint64_t position, uint64_t *from, uint64_t *to)
+static bool next_claim(const struct firn_log *log, const struct segment *segment, uint64_t position,
+                       uint64_t *from, uint64_t *to)
 {
     uint64_t goal = least(position + ahead_of(position), log->options.segment_bytes);
     uint64_t gap = position < LOG_RESERVE_STEP ? PAGE : CLAIM / 4;

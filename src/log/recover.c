@@ -114,8 +114,7 @@ static int create_log(struct firn_log *log, const struct listing *listing, struc
     if (log->options.must_exist || log->options.read_only)
         return firn_error_set(err, FIRN_ENOENT, 0, "%s: there is no log in it", log->dir);
     uint64_t first = log->options.first_index;
-    log->checkpoint =
-        (struct checkpoint){.first_index = first, .durable = {first, 0, first}};
+    log->checkpoint = (struct checkpoint){.first_index = first, .durable = {first, 0, first}};
     log->recovery.created = true;
     return checkpoint_create(log->disk, log->dir, &log->checkpoint, err);
 }
@@ -125,8 +124,7 @@ static void assume_nothing(struct firn_log *log, const struct listing *listing)
 {
     uint64_t first = listing->bases[0];
     log->checkpoint_missing = true;
-    log->checkpoint =
-        (struct checkpoint){.first_index = first, .durable = {first, 0, first}};
+    log->checkpoint = (struct checkpoint){.first_index = first, .durable = {first, 0, first}};
 }
 
 static int load_checkpoint(struct firn_log *log, const struct listing *listing,
@@ -168,12 +166,11 @@ static int add_segment(struct firn_log *log, uint64_t base, struct firn_error *e
 }
 
 /* Segments wholly below the first index were removed, even if their names survived. */
-static int add_segments(struct firn_log *log, const struct listing *listing,
-                        struct firn_error *err)
+static int add_segments(struct firn_log *log, const struct listing *listing, struct firn_error *err)
 {
     for (size_t i = 0; i < listing->count; i++) {
-        bool removed =
-            i + 1 < listing->count && listing->bases[i + 1] <= log->checkpoint.first_index;
+        bool removed = i + 1 < listing->count &&
+                       listing->bases[i + 1] <= log->checkpoint.first_index;
         int rc = 0;
         if (!removed)
             rc = add_segment(log, listing->bases[i], err);

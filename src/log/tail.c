@@ -119,8 +119,7 @@ static int judge(struct segment_scan *at, const char *text, struct firn_error *e
 static bool continues(const struct segment_scan *at, const struct batch *batch)
 {
     return batch->base == at->expected && batch->generation >= at->tail->generation &&
-           (at->log->checkpoint_missing ||
-            batch->generation <= at->log->checkpoint.generation);
+           (at->log->checkpoint_missing || batch->generation <= at->log->checkpoint.generation);
 }
 
 static void accept(struct segment_scan *at, const struct batch *batch, uint64_t position)
@@ -233,8 +232,7 @@ int tail_scan(struct firn_log *log, struct tail *tail, struct firn_error *err)
         int rc = scan_segment(&at, first ? tail->from.position : 0, err);
         if (rc < 0)
             return rc;
-        tail->end =
-            (struct place){segment->base, segment_durable_end(segment), at.expected};
+        tail->end = (struct place){segment->base, segment_durable_end(segment), at.expected};
         tail->nonzero_end = tail->end.position;
         if (at.next_base == UINT64_MAX && at.size > tail->end.position)
             rc = scan_last_nonzero(at.file, tail->end.position, at.size, &tail->nonzero_end, err);
@@ -293,8 +291,8 @@ static int copy_aside(struct firn_log *log, const struct tail *tail, struct firn
     struct firn_file *aside;
     int rc = aside_path(log, &tail->end, path, sizeof path, err);
     if (rc == 0)
-        rc = disk_open(log->disk, path,
-                       FIRN_OPEN_WRITE | FIRN_OPEN_CREATE | FIRN_OPEN_EXCLUSIVE, &aside, err);
+        rc = disk_open(log->disk, path, FIRN_OPEN_WRITE | FIRN_OPEN_CREATE | FIRN_OPEN_EXCLUSIVE,
+                       &aside, err);
     if (rc < 0)
         return rc;
     rc = copy_range(file, tail->end.position, tail->nonzero_end, aside, 0, err);
@@ -351,8 +349,7 @@ int tail_repair(struct firn_log *log, const struct tail *tail, struct firn_error
             rc = copy_aside(log, tail, file, err);
         if (rc == 0)
             rc = rewrite(log, segment,
-                         segment->base == tail->from.segment ? tail->from.position : 0, last,
-                         err);
+                         segment->base == tail->from.segment ? tail->from.position : 0, last, err);
     }
     return rc == 0 ? disk_sync_dir(log->disk, log->dir, err) : rc;
 }

@@ -86,7 +86,8 @@ int log_finish_truncation(struct firn_log *log, struct firn_error *err)
 
 /* ---- truncation ---- */
 
-/* Where the cut lies inside the batch at the scan's place, which holds `index` or begins with it. */
+/* Where the cut lies inside the batch at the scan's place, which holds `index` or begins with it.
+ */
 static int cut_batch(struct scan *scan, uint64_t index, struct checkpoint *next,
                      struct firn_error *err)
 {
@@ -336,8 +337,9 @@ static int remove_locked(struct firn_log *log, uint64_t index, struct firn_error
         return rc;
     uint64_t next = atomic_load(&log->durable_next);
     if (index > next)
-        return firn_error_set(err, FIRN_ERANGE, 0, "%s: can't remove up to %llu: next index is %llu",
-                              log->dir, (unsigned long long)index, (unsigned long long)next);
+        return firn_error_set(err, FIRN_ERANGE, 0,
+                              "%s: can't remove up to %llu: next index is %llu", log->dir,
+                              (unsigned long long)index, (unsigned long long)next);
     lock_take(&log->commit.lock);
     bool poisoned = log->commit.poisoned;
     if (poisoned)

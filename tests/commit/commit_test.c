@@ -22,8 +22,8 @@ struct target {
     struct commit commit;
     uint64_t stored, synced; /* items; in the committing role */
     _Atomic uint64_t durable;
-    int fail; /* the next write returns it */
-    uint64_t staged;         /* under the lock */
+    int fail;        /* the next write returns it */
+    uint64_t staged; /* under the lock */
 };
 
 static void seal(void *owner)

@@ -98,8 +98,8 @@ static int print_finding(void *arg, const struct firn_finding *finding)
     (void)arg;
     print_message("%s at %llu+%llu, records %llu to %llu: %s\n", finding->file,
                   (unsigned long long)finding->offset, (unsigned long long)finding->length,
-                  (unsigned long long)finding->first_index,
-                  (unsigned long long)finding->next_index, finding->text);
+                  (unsigned long long)finding->first_index, (unsigned long long)finding->next_index,
+                  finding->text);
     return 0;
 }
 
@@ -312,8 +312,7 @@ static void test_expected_index(void **state)
     struct firn_record record = text_record("a");
     struct firn_append_options options = {.if_next = true};
     OK(firn_log_append(f->log, &record, 1, &options, NULL, &f->err));
-    assert_int_equal(firn_log_append(f->log, &record, 1, &options, NULL, &f->err),
-                     FIRN_EMISMATCH);
+    assert_int_equal(firn_log_append(f->log, &record, 1, &options, NULL, &f->err), FIRN_EMISMATCH);
     options.next_index = 1;
     OK(firn_log_append(f->log, &record, 1, &options, NULL, &f->err));
 }
@@ -455,14 +454,20 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_empty),         TEST(test_append_and_reopen),
-        TEST(test_rotation),      TEST(test_group),
+        TEST(test_empty),
+        TEST(test_append_and_reopen),
+        TEST(test_rotation),
+        TEST(test_group),
         TEST(test_keys_headers_and_large),
-        TEST(test_staged),        TEST(test_epochs),
-        TEST(test_expected_index), TEST(test_truncate),
+        TEST(test_staged),
+        TEST(test_epochs),
+        TEST(test_expected_index),
+        TEST(test_truncate),
         TEST(test_truncate_is_noticed),
-        TEST(test_remove_before), TEST(test_one_writer),
-        TEST(test_destroy),       TEST(test_limits),
+        TEST(test_remove_before),
+        TEST(test_one_writer),
+        TEST(test_destroy),
+        TEST(test_limits),
         TEST(test_not_a_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
