@@ -78,8 +78,8 @@ static int parse(int argc, char **argv, struct append_options *to, char ***opera
          "record without C has none; C may be \\t \\n \\r \\0 \\\\"},
         {"durability", 'D', "MODE", parse_durability, &to->durability,
          "each: as soon as the input pauses, and after each\n"
-         "MiB (the default); group: some 10 ms later, in the\n"
-         "background; os: at the end of the input"},
+         "4 MiB (the default); group: some 10 ms later, in\n"
+         "the background; os: at the end of the input"},
         {"ack", 'a', NULL, NULL, &to->acknowledge,
          "print each record's index, on a line of its own,\n"
          "as soon as it is durable"},

@@ -18,7 +18,7 @@
 #include "signals.h"
 
 enum {
-    UNSETTLED_BYTES = 1024 * 1024,
+    UNSETTLED_BYTES = 4 * 1024 * 1024,
     ACK_BUFFER = 4096, /* what a pipe that is ready takes without blocking (PIPE_BUF) */
     INDEX_TEXT = 24,
     PATIENCE_MS = 1000,          /* with who reads acknowledgements, after a signal */
