@@ -44,8 +44,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/sanitizers.h"
 #include "disk/platform.h"
 #include "disk/posix_private.h"
+
+#if defined(SANITIZED_THREAD)
+#include <sanitizer/tsan_interface.h>
+#endif
 
 enum {
     CLAIM_SIZE = 64,    /* always that long, so that a full disk can't refuse the next one */
@@ -68,8 +73,23 @@ struct firn_lock {
 
 /* ---- the guard ------------------------------------------------------------------------------- */
 
+/* ThreadSanitizer does not know that a flock orders the threads of this process, too. */
+static void tell_sanitizer(bool entered)
+{
+#if defined(SANITIZED_THREAD)
+    static char guards;
+    if (entered)
+        __tsan_acquire(&guards);
+    else
+        __tsan_release(&guards);
+#else
+    (void)entered;
+#endif
+}
+
 static void guard_leave(int fd)
 {
+    tell_sanitizer(false);
     (void)flock(fd, LOCK_UN);
 }
 
@@ -77,8 +97,10 @@ static void guard_leave(int fd)
 static int guard_enter(int fd)
 {
     for (int i = 0; i < GUARD_TRIES; i++) {
-        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+            tell_sanitizer(true);
             return 0;
+        }
         if (errno != EWOULDBLOCK && errno != EINTR)
             return errno;
         (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);

@@ -42,20 +42,32 @@ static size_t collect(const struct contract_storage *storage, const struct contr
     return count;
 }
 
-int contract_run(const struct contract_storage *storage)
+static int run_tables(const struct contract_storage *storage,
+                      const struct contract_case *const *tables, size_t table_count)
 {
     static struct CMUnitTest tests[CASES_MOST];
     struct run *runs = calloc(CASES_MOST, sizeof *runs);
+    size_t count = 0;
     if (runs == NULL)
         return 1;
-    size_t count = collect(storage, contract_files, runs, 0);
-    count = collect(storage, contract_names, runs, count);
-    count = collect(storage, contract_locks, runs, count);
+    for (size_t i = 0; i < table_count; i++)
+        count = collect(storage, tables[i], runs, count);
     for (size_t i = 0; i < count; i++)
         tests[i] = (struct CMUnitTest){runs[i].name, run_one, NULL, NULL, &runs[i]};
     int failed = _cmocka_run_group_tests(storage->name, tests, count, NULL, NULL);
     free(runs);
     return failed;
+}
+
+int contract_run(const struct contract_storage *storage)
+{
+    const struct contract_case *tables[] = {contract_files, contract_names, contract_locks};
+    return run_tables(storage, tables, sizeof tables / sizeof tables[0]);
+}
+
+int contract_run_cases(const struct contract_storage *storage, const struct contract_case *cases)
+{
+    return run_tables(storage, &cases, 1);
 }
 
 int contract_descriptors(void)
@@ -70,7 +82,7 @@ int contract_descriptors(void)
 
 const char *contract_path(struct contract_world *world, const char *name)
 {
-    char *path = world->path[world->next_path++ % 4];
+    char *path = world->path[world->next_path++ % 16];
     const char *slash = world->root[0] == '\0' ? "" : "/";
     (void)snprintf(path, sizeof world->path[0], "%s%s%s", world->root, slash, name);
     return path;

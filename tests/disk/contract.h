@@ -40,7 +40,7 @@ struct contract_world {
     char root[256]; /* an empty directory */
     void *own;      /* the storage's */
     struct firn_error err;
-    char path[4][512]; /* see contract_path */
+    char path[16][512]; /* see contract_path */
     unsigned next_path;
 };
 
@@ -61,6 +61,10 @@ struct contract_case {
 /* Runs all of it; returns the number of failed tests, for main. */
 int contract_run(const struct contract_storage *storage);
 
+/* Runs other tests in the same way, in a new world each. `cases` ends with an entry without a name.
+ */
+int contract_run_cases(const struct contract_storage *storage, const struct contract_case *cases);
+
 /* What contract_run is made of. Each table ends with an entry without a name. */
 extern const struct contract_case contract_files[];
 extern const struct contract_case contract_names[];
@@ -68,7 +72,7 @@ extern const struct contract_case contract_locks[];
 
 /* ---- for tests ------------------------------------------------------------------------------- */
 
-/* "<root>/<name>"; valid until three more were made. */
+/* "<root>/<name>"; valid until fifteen more were made. */
 const char *contract_path(struct contract_world *world, const char *name);
 
 /* The call succeeds and leaves `world->err` alone. */

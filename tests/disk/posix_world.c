@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void posix_world_open(struct contract_world *world)
+static void open_world(struct contract_world *world)
 {
     const char *tmp = getenv("TMPDIR");
     memset(world, 0, sizeof *world);
@@ -41,8 +41,15 @@ static void remove_tree(struct firn_disk *disk, const char *path)
     (void)disk_remove_dir(disk, path, NULL);
 }
 
-void posix_world_close(struct contract_world *world)
+static void close_world(struct contract_world *world)
 {
     remove_tree(world->disk, world->root);
     firn_disk_free(world->disk);
 }
+
+const struct contract_storage posix_world = {
+    .name = "posix",
+    .has = CONTRACT_ALL,
+    .open = open_world,
+    .close = close_world,
+};

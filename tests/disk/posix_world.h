@@ -5,7 +5,6 @@
 
 #include "contract.h"
 
-void posix_world_open(struct contract_world *world);
-void posix_world_close(struct contract_world *world);
+extern const struct contract_storage posix_world;
 
 #endif
