@@ -154,6 +154,15 @@ FIRN_API int firn_log_append(struct firn_log *log, const struct firn_record *rec
 FIRN_API int firn_log_wait_epoch(struct firn_log *log, uint64_t epoch, uint64_t timeout_us,
                                  struct firn_error *err);
 
+/**
+ * Prepares space for the next `bytes` bytes of store, at most to the end of the current segment:
+ * reserved and zeroed, so that appends into it neither wait for space nor change metadata. The log
+ * does so by itself, a little ahead of those who wait for durability; this is for who needs much at
+ * once, or before the first append. FIRN_ENOSPC, FIRN_EIO, FIRN_EREADONLY, FIRN_EPOISONED; none of
+ * them harms the log.
+ */
+FIRN_API int firn_log_prepare(struct firn_log *log, uint64_t bytes, struct firn_error *err);
+
 /** Makes everything that is staged durable. FIRN_EPOISONED, FIRN_EREADONLY. */
 FIRN_API int firn_log_flush(struct firn_log *log, struct firn_error *err);
 

@@ -51,6 +51,7 @@ struct segment {
     _Atomic uint64_t written_end;     /* bytes handed to the storage */
     _Atomic uint64_t reserved_end;    /* bytes that may be written */
     uint64_t zeroed_end;              /* zeros ahead of the writer are durable up to here */
+    uint64_t entered_end;             /* no claim begins before it: a writer was there */
     bool writable;
     bool indexed;     /* its index is on storage (settle.c) */
     int64_t max_time; /* highest timestamp so far (the committer's) */
@@ -210,7 +211,10 @@ int prepare_spare(struct firn_log *log, uint64_t bytes, struct firn_error *err);
  */
 struct segment *prepare_take_spare(struct firn_log *log, uint64_t base, uint64_t bytes);
 void prepare_named(struct firn_log *log, struct segment *segment);
-/* Waits until nobody zeroes in [from, to) of the segment (to UINT64_MAX: at all). */
+/*
+ * The committer enters [from, to) of the segment: waits until nobody zeroes there, and from then on
+ * nobody will.
+ */
 void prepare_await(struct firn_log *log, struct segment *segment, uint64_t from, uint64_t to);
 /* Called by the committer after a group: has the background prepare if that pays. */
 void prepare_consider(struct firn_log *log, const struct commit_group *group, bool durable);

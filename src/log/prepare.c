@@ -176,56 +176,73 @@ void prepare_named(struct firn_log *log, struct segment *segment)
 
 /* ---- zeroing ---- */
 
-/* With the lock: the next claim of `segment`, ahead of `position`; false: enough is zeroed. */
-static bool next_claim(const struct firn_log *log, const struct segment *segment, uint64_t position,
-                       uint64_t *from, uint64_t *to)
+/*
+ * With the lock: the next claim of `segment` on the way to `goal`; false: that is reached. It lies
+ * ahead of all that a writer has entered.
+ */
+static bool next_claim(const struct segment *segment, uint64_t goal, uint64_t *from, uint64_t *to)
 {
-    uint64_t goal = least(position + ahead_of(position), log->options.segment_bytes);
-    uint64_t gap = position < LOG_RESERVE_STEP ? PAGE : CLAIM / 4;
+    uint64_t entered = segment->entered_end;
+    uint64_t gap = entered < LOG_RESERVE_STEP ? PAGE : CLAIM / 4;
     *from = segment->zeroed_end;
-    if (*from < position)
-        *from = page_up(position + (position ? gap : 0));
+    if (*from < entered)
+        *from = page_up(entered + gap);
     if (*from >= goal)
         return false;
     *to = least(*from + CLAIM, goal);
     return true;
 }
 
-static int zero(struct segment *segment, const char *path, uint64_t from, uint64_t to)
+static int zero(struct segment *segment, const char *path, uint64_t from, uint64_t to,
+                struct firn_error *err)
 {
     struct firn_file *file;
-    int rc = disk_open(segment->disk, path, FIRN_OPEN_WRITE, &file, NULL);
+    int rc = disk_open(segment->disk, path, FIRN_OPEN_WRITE, &file, err);
     if (rc < 0)
         return rc;
-    rc = disk_write_zeros(file, from, to - from, 0, NULL);
+    rc = disk_write_zeros(file, from, to - from, 0, err);
     if (rc == 0)
-        rc = disk_sync(file, NULL);
+        rc = disk_sync(file, err);
     disk_close(file);
     return rc;
 }
 
-/* With the lock, lets it go meanwhile. True: there may be more to do. */
-static bool zero_claim(struct firn_log *log, struct segment *segment, uint64_t position)
+static void await_release(struct prepare *prepare)
+{
+    uint32_t seen = wait_load(&prepare->released);
+    pthread_mutex_unlock(&prepare->lock);
+    wait_until_changed(&prepare->released, seen, WAIT_FOREVER);
+    pthread_mutex_lock(&prepare->lock);
+}
+
+/* With the lock, lets it go meanwhile. 0: there may be more to do; FIRN_EEND: goal is reached. */
+static int zero_claim(struct firn_log *log, struct segment *segment, uint64_t goal,
+                      struct firn_error *err)
 {
     struct prepare *prepare = &log->prepare;
     char path[DISK_PATH_SIZE];
     uint64_t from, to;
-    if (!next_claim(log, segment, position, &from, &to) ||
-        reserve_locked(log, segment, to, NULL) < 0 ||
-        segment_path(segment, path, sizeof path, NULL) < 0)
-        return false;
+    while (prepare->claimed)
+        await_release(prepare);
+    if (!next_claim(segment, least(goal, log->options.segment_bytes), &from, &to))
+        return FIRN_EEND;
+    int rc = reserve_locked(log, segment, to, err);
+    if (rc == 0)
+        rc = segment_path(segment, path, sizeof path, err);
+    if (rc < 0)
+        return rc;
     prepare->claimed = segment_ref(segment);
     prepare->claim_from = from;
     prepare->claim_to = to;
     pthread_mutex_unlock(&prepare->lock);
-    int rc = zero(segment, path, from, to);
+    rc = zero(segment, path, from, to, err);
     pthread_mutex_lock(&prepare->lock);
     if (rc == 0)
         segment->zeroed_end = to;
     prepare->claimed = NULL;
     segment_unref(segment);
     wait_bump_and_wake_all(&prepare->released);
-    return rc == 0;
+    return rc;
 }
 
 static bool wants_spare(const struct firn_log *log)
@@ -241,10 +258,11 @@ static void prepare_task(void *arg)
     struct prepare *prepare = &log->prepare;
     pthread_mutex_lock(&prepare->lock);
     bool more = false;
+    uint64_t position = prepare->target_position;
     if (prepare->zeroing && prepare->target)
-        more = zero_claim(log, prepare->target, prepare->target_position);
+        more = zero_claim(log, prepare->target, position + ahead_of(position), NULL) == 0;
     if (wants_spare(log) && spare_locked(log, 0, NULL) == 0 && prepare->zeroing)
-        zero_claim(log, prepare->spare, 0);
+        zero_claim(log, prepare->spare, CLAIM, NULL);
     pthread_mutex_unlock(&prepare->lock);
     if (more)
         worker_post_at(env_worker(log->env), &prepare->task, wait_now_ns() + PAUSE_NS);
@@ -254,15 +272,11 @@ void prepare_await(struct firn_log *log, struct segment *segment, uint64_t from,
 {
     struct prepare *prepare = &log->prepare;
     pthread_mutex_lock(&prepare->lock);
-    while (prepare->claimed == segment && prepare->claim_from < to && from < prepare->claim_to) {
-        uint32_t seen = wait_load(&prepare->released);
-        pthread_mutex_unlock(&prepare->lock);
-        wait_until_changed(&prepare->released, seen, WAIT_FOREVER);
-        pthread_mutex_lock(&prepare->lock);
-    }
-    /* From here on no claim may begin behind the writer's back. */
-    if (prepare->target == segment && prepare->target_position < to)
-        prepare->target_position = least(to, log->options.segment_bytes);
+    while (prepare->claimed == segment && prepare->claim_from < to && from < prepare->claim_to)
+        await_release(prepare);
+    to = least(to, log->options.segment_bytes);
+    if (segment->entered_end < to)
+        segment->entered_end = to;
     pthread_mutex_unlock(&prepare->lock);
 }
 
@@ -291,6 +305,47 @@ void prepare_consider(struct firn_log *log, const struct commit_group *group, bo
     pthread_mutex_unlock(&prepare->lock);
     if (due)
         worker_post(env_worker(log->env), &prepare->task);
+}
+
+/* The segment that the next append goes to, with a reference: staging's, or else the spare. */
+static int segment_to_prepare(struct firn_log *log, struct segment **segment, uint64_t *position,
+                              struct firn_error *err)
+{
+    int rc = commit_begin(&log->commit, err);
+    if (rc < 0)
+        return rc;
+    *position = log->staging.position;
+    *segment = log->staging.segment ? segment_ref(log->staging.segment) : NULL;
+    commit_end(&log->commit);
+    if (*segment)
+        return 0;
+    pthread_mutex_lock(&log->prepare.lock);
+    rc = spare_locked(log, 0, err);
+    if (rc == 0)
+        *segment = segment_ref(log->prepare.spare);
+    pthread_mutex_unlock(&log->prepare.lock);
+    return rc;
+}
+
+int firn_log_prepare(struct firn_log *log, uint64_t bytes, struct firn_error *err)
+{
+    struct segment *segment;
+    uint64_t position;
+    if (log->options.read_only)
+        return firn_error_set(err, FIRN_EREADONLY, 0, "%s: opened read-only", log->dir);
+    int rc = segment_to_prepare(log, &segment, &position, err);
+    if (rc < 0)
+        return rc;
+    pthread_mutex_lock(&log->prepare.lock);
+    uint64_t goal = position + least(bytes, log->options.segment_bytes);
+    if (segment->entered_end < position)
+        segment->entered_end = position;
+    do {
+        rc = zero_claim(log, segment, goal, err);
+    } while (rc == 0);
+    pthread_mutex_unlock(&log->prepare.lock);
+    segment_unref(segment);
+    return rc == FIRN_EEND ? 0 : rc;
 }
 
 void prepare_forget(struct firn_log *log)
