@@ -10,6 +10,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "disk/platform.h"
@@ -65,9 +66,13 @@ int posix_truncate(struct firn_file *base, uint64_t size, struct firn_error *err
 
 /* ---- space ----------------------------------------------------------------------------------- */
 
-/* Zeros from `from` to `end`; 0 or an errno. */
+/* Zeros from `from` to `end`; 0 or an errno. What can't fit is not begun. */
 static int write_zeros(int fd, uint64_t from, uint64_t end)
 {
+    struct statvfs space;
+    if (fstatvfs(fd, &space) == 0 && space.f_frsize > 0 && from < end &&
+        (end - from) / space.f_frsize > (uint64_t)space.f_bavail)
+        return ENOSPC;
     while (from < end) {
         size_t len = end - from < ZERO_BYTES ? (size_t)(end - from) : ZERO_BYTES;
         ssize_t n = pwrite(fd, zeros, len, (off_t)from);
