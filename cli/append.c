@@ -77,9 +77,9 @@ static int parse(int argc, char **argv, struct append_options *to, char ***opera
          "what comes before the first byte C is the key; a\n"
          "record without C has none; C may be \\t \\n \\r \\0 \\\\"},
         {"durability", 'D', "MODE", parse_durability, &to->durability,
-         "each: as soon as the input pauses, and after each\n"
-         "4 MiB (the default); group: some 10 ms later, in\n"
-         "the background; os: at the end of the input"},
+         "each: as soon as the input pauses, at the latest\n"
+         "after 10 ms or 4 MiB (the default); group: some\n"
+         "10 ms later, in the background; os: at the end"},
         {"ack", 'a', NULL, NULL, &to->acknowledge,
          "print each record's index, on a line of its own,\n"
          "as soon as it is durable"},

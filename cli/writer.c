@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Records are staged one by one and waited for together: when the input has nothing more to give
- * (then whoever feeds us may be waiting for an acknowledgement), or when much has been staged. So
- * a lone record is durable at once, and a file costs one sync for each UNSETTLED_BYTES.
+ * (then whoever feeds us may be waiting for an acknowledgement), or when much has been staged or
+ * some time ago. So a lone record is durable at once, and a file costs few syncs.
  *
  * Since the indexes of one writer follow each other, what is to be acknowledged is always one
  * range: from `acknowledged` to the index of a mark whose epoch is durable.
@@ -15,10 +15,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "figures.h"
 #include "signals.h"
 
 enum {
     UNSETTLED_BYTES = 4 * 1024 * 1024,
+    UNSETTLED_MS = 10,
     ACK_BUFFER = 4096, /* what a pipe that is ready takes without blocking (PIPE_BUF) */
     INDEX_TEXT = 24,
     PATIENCE_MS = 1000,          /* with who reads acknowledgements, after a signal */
@@ -47,7 +49,9 @@ int writer_append(struct writer *writer, const struct firn_record *record, struc
     if (result)
         return result;
     writer->staged = (struct mark){appended.index + 1, appended.epoch};
-    writer->waiting += record->key.size + record->value.size;
+    if (writer->waiting == 0)
+        writer->waiting_since = figures_clock();
+    writer->waiting += record->key.size + record->value.size + 1; /* 0: nothing waits */
     return 0;
 }
 
@@ -135,13 +139,21 @@ static int settle_in_background(struct writer *writer, bool idle, struct firn_er
     return result == FIRN_ETIMEDOUT ? 0 : result;
 }
 
+static bool has_waited_enough(const struct writer *writer)
+{
+    if (writer->waiting == 0)
+        return false;
+    return writer->waiting >= UNSETTLED_BYTES ||
+           figures_clock() - writer->waiting_since >= UNSETTLED_MS / 1e3;
+}
+
 int writer_settle(struct writer *writer, bool idle, struct firn_error *err)
 {
     if (writer->durability == FIRN_DURABILITY_GROUP && writer->acknowledge)
         return settle_in_background(writer, idle, err);
     if (writer->durability != FIRN_DURABILITY_EACH)
         return 0;
-    if (!idle && writer->waiting < UNSETTLED_BYTES)
+    if (!idle && !has_waited_enough(writer))
         return 0;
     writer->waiting = 0;
     return wait_for(writer, writer->staged, FIRN_FOREVER, err);

@@ -24,6 +24,7 @@ struct writer {
     struct mark staged;    /* the last record staged */
     struct mark awaited;   /* in the background, with `acknowledge`: the next one to look at */
     uint64_t waiting;      /* bytes staged since the last wait */
+    double waiting_since;  /* figures_clock of the first of them */
     int output_error;      /* errno: acknowledgements can't be written any more */
 };
 
