@@ -7,6 +7,8 @@
 
 #include "log/cursor.h"
 
+#define TRUNCATION_PAUSE_NS 100000u
+
 static bool holds(const struct firn_cursor *cursor, uint64_t index)
 {
     return cursor->bytes && index >= cursor->batch.base &&
@@ -146,19 +148,31 @@ static int load_from_buffers(struct firn_cursor *cursor, uint64_t index, struct 
     return rc;
 }
 
-/* What was just read belongs to the log as it is, if no truncation came in between. */
-static bool undisturbed(const struct firn_cursor *cursor)
+/*
+ * What was just read belongs to the log as it is, if no truncation came in between. The count is
+ * odd while one is under way: what was read is right then too, but a failure may come from bytes
+ * that are being changed.
+ */
+static bool undisturbed(const struct firn_cursor *cursor, int rc)
 {
-    return atomic_load_explicit(&cursor->log->truncations, memory_order_acquire) ==
-           cursor->truncations;
+    uint64_t now = atomic_load_explicit(&cursor->log->truncations, memory_order_acquire);
+    return now == cursor->truncations && (rc == 0 || now % 2 == 0);
+}
+
+static int check_removed(struct firn_log *log, uint64_t index, struct firn_error *err)
+{
+    if (index >= atomic_load_explicit(&log->lowest, memory_order_acquire))
+        return 0;
+    return firn_error_set(err, FIRN_ERANGE, 0, "%s: record %llu was removed", log->dir,
+                          (unsigned long long)index);
 }
 
 static int load(struct firn_cursor *cursor, uint64_t index, struct firn_error *err)
 {
     struct firn_log *log = cursor->log;
-    if (index < atomic_load_explicit(&log->lowest, memory_order_acquire))
-        return firn_error_set(err, FIRN_ERANGE, 0, "%s: record %llu was removed", log->dir,
-                              (unsigned long long)index);
+    int removed = check_removed(log, index, err);
+    if (removed < 0)
+        return removed;
     _Atomic uint64_t *limit = cursor->staged ? &log->written_index : &log->durable_next;
     if (index < atomic_load_explicit(limit, memory_order_acquire))
         return load_from_file(cursor, index, err);
@@ -173,14 +187,19 @@ static int load(struct firn_cursor *cursor, uint64_t index, struct firn_error *e
 
 int cursor_load(struct firn_cursor *cursor, uint64_t index, struct firn_error *err)
 {
+    struct firn_log *log = cursor->log;
     cursor->has_hole = false;
-    if (holds(cursor, index) && undisturbed(cursor))
+    if (holds(cursor, index) && undisturbed(cursor, 0))
         return 0;
     for (;;) {
-        cursor->truncations = atomic_load_explicit(&cursor->log->truncations, memory_order_acquire);
+        cursor->truncations = atomic_load_explicit(&log->truncations, memory_order_acquire);
         int rc = load(cursor, index, err);
-        if (undisturbed(cursor))
+        if (undisturbed(cursor, rc) && rc != 0 && rc != FIRN_EEND && check_removed(log, index, err))
+            return FIRN_ERANGE; /* its file was removed while we were at it */
+        if (undisturbed(cursor, rc))
             return rc;
         cursor_drop(cursor);
+        if (cursor->truncations % 2)
+            disk_sleep(log->disk, TRUNCATION_PAUSE_NS);
     }
 }

@@ -151,7 +151,7 @@ struct firn_log {
     _Atomic uint64_t lowest;
     _Atomic uint64_t durable_next;
     _Atomic uint64_t written_index; /* one above the last record handed to the storage */
-    _Atomic uint64_t truncations;
+    _Atomic uint64_t truncations;   /* odd while one is under way */
 
     pthread_mutex_t admin;
     pthread_mutex_t checkpoint_lock;

@@ -9,12 +9,22 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include <firn/log.h>
+
+/* cmocka's assertions may not fail in other threads than the test's. */
+static void check_equal(int line, long long found, long long expected)
+{
+    if (found == expected)
+        return;
+    fprintf(stderr, "threads_test.c:%d: %lld, not %lld\n", line, found, expected);
+    abort();
+}
 
 enum { WRITERS = 4, APPENDS = 1500, READERS = 3, CHANGES = 25 };
 
@@ -55,7 +65,8 @@ static void *write_records(void *arg)
             records[k] = (struct firn_record){.value = {&bodies[k], size}};
         }
         const struct firn_append_options options = {.no_wait = i % 4 == 0};
-        assert_int_equal(firn_log_append(shared->log, records, count, &options, NULL, NULL), 0);
+        check_equal(__LINE__, firn_log_append(shared->log, records, count, &options, NULL, NULL),
+                    0);
         atomic_fetch_add(&shared->appended, 1);
     }
     return NULL;
@@ -64,9 +75,9 @@ static void *write_records(void *arg)
 static void check_record(const struct firn_record *record)
 {
     struct body body;
-    assert_true(record->value.size >= offsetof(struct body, padding));
+    check_equal(__LINE__, true, record->value.size >= offsetof(struct body, padding));
     memcpy(&body, record->value.data, offsetof(struct body, padding));
-    assert_int_equal(body.check, mix(body.writer, body.number));
+    check_equal(__LINE__, body.check == mix(body.writer, body.number), true);
 }
 
 static void read_some(struct shared *shared, unsigned round)
@@ -75,19 +86,20 @@ static void read_some(struct shared *shared, unsigned round)
     struct firn_cursor *cursor;
     const struct firn_record *record;
     int rc = firn_cursor_open(shared->log, &options, &cursor, NULL);
-    assert_int_equal(rc, 0);
+    check_equal(__LINE__, rc, 0);
     uint64_t expected = firn_cursor_index(cursor);
     for (int i = 0; i < 3000 && rc == 0; i++) {
         rc = options.at_end ? firn_cursor_prev(cursor, &record, NULL)
                             : firn_cursor_next(cursor, &record, NULL);
         if (rc == 0) {
-            assert_int_equal(record->index, options.at_end ? expected - 1 : expected);
+            check_equal(__LINE__, record->index == (options.at_end ? expected - 1 : expected),
+                        true);
             expected = options.at_end ? expected - 1 : expected + 1;
             check_record(record);
         }
     }
     if (rc != 0 && rc != FIRN_EEND)
-        assert_int_equal(rc, FIRN_ERANGE); /* truncated or removed meanwhile */
+        check_equal(__LINE__, rc, FIRN_ERANGE); /* truncated or removed meanwhile */
     firn_cursor_close(cursor);
 }
 
@@ -107,13 +119,14 @@ static void *change_shape(void *arg)
             sched_yield(); /* spread over the writers' work */
         struct firn_log_info info;
         int rc = firn_log_get_info(shared->log, &info, NULL);
-        assert_true(rc == 0 || rc == FIRN_ERANGE);
+        check_equal(__LINE__, true, rc == 0 || rc == FIRN_ERANGE);
         uint64_t half = info.lowest_index + (info.next_index - info.lowest_index) / 2;
         if (i % 3 == 0)
-            assert_int_equal(
-                firn_log_truncate(shared->log, half + (info.next_index - half) / 2, NULL), 0);
+            check_equal(__LINE__,
+                        firn_log_truncate(shared->log, half + (info.next_index - half) / 2, NULL),
+                        0);
         else if (i % 3 == 1)
-            assert_int_equal(firn_log_remove_before(shared->log, half, NULL), 0);
+            check_equal(__LINE__, firn_log_remove_before(shared->log, half, NULL), 0);
         else
             firn_log_flush(shared->log, NULL);
     }
