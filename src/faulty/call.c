@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <time.h>
 
 #include "faulty/sim.h"
 
@@ -86,17 +85,6 @@ int faulty_call_survive(struct firn_faulty *sim, struct faulty_call *call, struc
     return power_lost(call, err);
 }
 
-static void sleep_really(uint64_t ns)
-{
-    struct timespec left = {
-        .tv_sec = (time_t)(ns / 1000000000),
-        .tv_nsec = (long)(ns % 1000000000),
-    };
-    while (nanosleep(&left, &left) != 0 && errno == EINTR) {
-        continue;
-    }
-}
-
 int faulty_call_middle(struct firn_faulty *sim, struct faulty_call *call, struct firn_error *err)
 {
     const unsigned syncs = FIRN_FAULTY_SYNC | FIRN_FAULTY_WRITE_DURABLE;
@@ -113,7 +101,8 @@ int faulty_call_middle(struct firn_faulty *sim, struct faulty_call *call, struct
     };
     faulty_leave(sim);
     if (call->really_ns > 0) {
-        sleep_really(call->really_ns);
+        struct firn_disk *machine = firn_disk_posix();
+        machine->ops->sleep(machine, call->really_ns);
     }
     for (size_t i = 0; i < call->call_count; i++) {
         call->calls[i](call->args[i], sim, &event);

@@ -19,13 +19,35 @@ uint64_t faulty_plus(uint64_t a, uint64_t b)
     return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-/* Which parts of a sector survive, and what else bears on its content. */
+/* Which writes to a sector survive, and what else bears on its content. */
 struct selection {
-    size_t lost;    /* so many of its lost parts, from the first */
-    size_t pending; /* so many of its other parts */
+    size_t lost;    /* so many of its lost writes, from the first */
+    size_t pending; /* so many of its other writes */
     size_t effects; /* shrinkages among so many first effects */
     uint64_t size;  /* there is nothing behind it */
 };
+
+/*
+ * Counts the writes to a sector on the way through its parts. One write may have left several parts
+ * in a sector, if something was cut out of it; they have the same time, and stand or fall together.
+ */
+struct counting {
+    size_t lost;
+    size_t pending;
+    uint64_t lost_time; /* of the last part; that of a write is above 0 */
+    uint64_t pending_time;
+};
+
+/* Takes the next part; true if its write is selected. */
+static bool count_part(struct counting *counting, const struct faulty_effect *effect,
+                       const struct selection *selection)
+{
+    size_t *count = effect->lost ? &counting->lost : &counting->pending;
+    uint64_t *time = effect->lost ? &counting->lost_time : &counting->pending_time;
+    *count += *time != effect->time ? 1 : 0;
+    *time = effect->time;
+    return *count <= (effect->lost ? selection->lost : selection->pending);
+}
 
 static void clear_from(uint8_t *bytes, uint64_t sector, uint64_t size)
 {
@@ -46,28 +68,46 @@ static void lay_over(uint8_t *bytes, uint64_t sector, const struct faulty_effect
            (size_t)(to - from));
 }
 
+/* The chosen part that was written last: its place among the parts, SIZE_MAX if none is. */
+static size_t last_chosen(const struct faulty_choices *choices,
+                          const struct faulty_content *content,
+                          const struct faulty_sector_choice *sector,
+                          const struct selection *selection)
+{
+    size_t last = SIZE_MAX;
+    struct counting counting = {.lost = 0};
+    for (size_t i = 0; i < sector->count; i++) {
+        const struct faulty_effect *effect =
+            &content->effects.items[choices->parts[sector->first + i]];
+        last = count_part(&counting, effect, selection) ? i : last;
+    }
+    return last;
+}
+
+/*
+ * The content under a selection. A sector is written as the current image has it: with a part that
+ * is written after a shrinkage goes what the shrinkage had zeroed, even if it does not survive.
+ */
 static void build(const struct faulty_choices *choices, const struct faulty_content *content,
                   const struct faulty_sector_choice *sector, const struct selection *selection,
                   uint8_t *out)
 {
     const struct faulty_effect *effects = content->effects.items;
     faulty_table_read(&content->durable, sector->sector * FAULTY_SECTOR, out, FAULTY_SECTOR);
-    size_t lost = 0;
-    size_t pending = 0;
+    size_t last = choices->shrink_count > 0 ? last_chosen(choices, content, sector, selection)
+                                            : SIZE_MAX;
+    struct counting counting = {.lost = 0};
     size_t shrink = 0;
     for (size_t i = 0; i <= sector->count; i++) {
         size_t part = i < sector->count ? choices->parts[sector->first + i] : SIZE_MAX;
         for (; shrink < choices->shrink_count && choices->shrinks[shrink] < part; shrink++) {
-            if (choices->shrinks[shrink] < selection->effects) {
+            bool before_last = last != SIZE_MAX && i <= last;
+            if (before_last || choices->shrinks[shrink] < selection->effects) {
                 clear_from(out, sector->sector, effects[choices->shrinks[shrink]].offset);
             }
         }
-        if (i < sector->count) {
-            bool chosen = effects[part].lost ? lost++ < selection->lost
-                                             : pending++ < selection->pending;
-            if (chosen) {
-                lay_over(out, sector->sector, &effects[part]);
-            }
+        if (i < sector->count && count_part(&counting, &effects[part], selection)) {
+            lay_over(out, sector->sector, &effects[part]);
         }
     }
     clear_from(out, sector->sector, selection->size);
@@ -109,7 +149,7 @@ static int list_versions(const struct faulty_choices *choices, const struct faul
                          const struct faulty_sector_choice *sector, struct selection *selection,
                          struct faulty_versions *versions)
 {
-    size_t pending = sector->count - sector->lost;
+    size_t pending = sector->pending;
     size_t most = (sector->lost + 1) * (pending + 1) + 1;
     if (versions_widen(versions, most) != 0) {
         return FIRN_ENOMEM;
@@ -160,14 +200,16 @@ void faulty_choices_at(const struct faulty_choices *choices, const struct faulty
         .effects = choices->sizes[size].effects,
         .size = choices->sizes[size].size,
     };
+    struct counting counting = {.lost = 0};
     for (size_t i = 0; i < choice->count; i++) {
         const struct faulty_effect *effect =
             &content->effects.items[choices->parts[choice->first + i]];
         if (effect->time <= time) {
-            selection.lost += effect->lost ? 1 : 0;
-            selection.pending += effect->lost ? 0 : 1;
+            (void)count_part(&counting, effect, &selection);
         }
     }
+    selection.lost = counting.lost;
+    selection.pending = counting.pending;
     build(choices, content, choice, &selection, out);
 }
 
@@ -371,11 +413,15 @@ static int find_sectors(struct faulty_choices *choices, const struct faulty_cont
     }
     for (size_t i = 0; rc == 0 && i < count;) {
         struct faulty_sector_choice sector = {.sector = parts[i].sector, .first = i};
+        struct counting counting = {.lost = 0};
+        struct selection none = {.lost = 0};
         for (; i < count && parts[i].sector == sector.sector; i++) {
             choices->parts[i] = parts[i].effect;
+            (void)count_part(&counting, &content->effects.items[parts[i].effect], &none);
             sector.count++;
-            sector.lost += content->effects.items[parts[i].effect].lost ? 1 : 0;
         }
+        sector.lost = counting.lost;
+        sector.pending = counting.pending;
         choices->sectors[choices->sector_count] = sector;
         rc = finish_sector(choices, content, &versions);
     }

@@ -32,9 +32,10 @@ struct faulty_size_choice {
 
 struct faulty_sector_choice {
     uint64_t sector;
-    size_t first; /* of its parts */
-    size_t count;
-    size_t lost;       /* how many of them are lost effects */
+    size_t first;      /* of its parts */
+    size_t count;      /* of its parts */
+    size_t lost;       /* writes that they come from and that are lost */
+    size_t pending;    /* the other writes that they come from */
     uint64_t versions; /* where no shrinkage survived and the file reaches over the sector */
     uint64_t tears;
 };

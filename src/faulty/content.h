@@ -68,7 +68,8 @@ int faulty_content_copy(struct faulty_content *to, const struct faulty_content *
 /* Writes to the current image only. FIRN_ENOMEM. */
 int faulty_content_store(struct faulty_content *content, uint64_t offset, const void *bytes,
                          size_t n);
-/* The current size becomes `size`, with its effects; a growth by writing at `from` has steps. */
+/* The current size becomes `size`, with its effects: steps of a page from `from` on, for a growth
+ * by writing there. */
 int faulty_content_grow(struct faulty_content *content, uint64_t from, uint64_t size,
                         uint64_t time);
 int faulty_content_shrink(struct faulty_content *content, uint64_t size, uint64_t time);

@@ -171,7 +171,7 @@ int faulty_crash_draw(const struct faulty_tree *tree, uint64_t seed, bool shared
         uint64_t chance;
     } kinds[] = {
         {FAULTY_DRAW_NONE, 5, 0},   {FAULTY_DRAW_ALL, 10, 0},   {FAULTY_DRAW_ALL_BUT, 20, 0},
-        {FAULTY_DRAW_ONLY, 15, 0},  {FAULTY_DRAW_TIME, 15, 0},  {FAULTY_DRAW_COIN, 15, 50},
+        {FAULTY_DRAW_ONLY, 15, 0},  {FAULTY_DRAW_TIME, 15, 0},  {FAULTY_DRAW_EVEN, 15, 0},
         {FAULTY_DRAW_COIN, 10, 10}, {FAULTY_DRAW_COIN, 10, 90},
     };
     struct faulty_draw drawn = {.shared_outcomes = shared_outcomes};

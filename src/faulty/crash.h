@@ -21,6 +21,7 @@ enum faulty_draw_kind {
     FAULTY_DRAW_ALL,
     FAULTY_DRAW_ALL_BUT, /* all but one choice, number `target` */
     FAULTY_DRAW_ONLY,    /* none but choice number `target` */
+    FAULTY_DRAW_EVEN,    /* each with the same chance */
     FAULTY_DRAW_COIN,    /* the newest with a chance of `chance` in a hundred */
     FAULTY_DRAW_TIME,    /* all up to `time` */
 };

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The functions of the storage, save names and shared memory. */
-#include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "faulty/random.h"
 #include "faulty/sim.h"
@@ -137,21 +134,6 @@ static void faulty_unlock(struct firn_lock *lock)
 
 /* ---- wake-ups ---------------------------------------------------------------------------- */
 
-static int make_pipe(int fds[2])
-{
-    if (pipe(fds) != 0) {
-        return FIRN_EMFILE;
-    }
-    for (int i = 0; i < 2; i++) {
-        if (fcntl(fds[i], F_SETFD, FD_CLOEXEC) != 0 || fcntl(fds[i], F_SETFL, O_NONBLOCK) != 0) {
-            (void)close(fds[0]);
-            (void)close(fds[1]);
-            return FIRN_EIO;
-        }
-    }
-    return 0;
-}
-
 static int add_event(struct firn_faulty *sim, struct faulty_call *call, struct firn_event *event,
                      struct firn_error *err)
 {
@@ -162,9 +144,10 @@ static int add_event(struct firn_faulty *sim, struct faulty_call *call, struct f
     if (rc != 0) {
         return rc;
     }
-    rc = make_pipe(event->fds);
+    struct firn_disk *machine = firn_disk_posix();
+    rc = machine->ops->event_new(machine, &event->real, &event->fd, err);
     if (rc != 0) {
-        return faulty_call_fail(call, rc, err);
+        return rc;
     }
     faulty_handle_add(sim, &event->handle, FAULTY_WAKE, FAULTY_NONE);
     return 0;
@@ -186,36 +169,25 @@ static int faulty_event_new(struct firn_disk *disk, struct firn_event **event, i
         return rc;
     }
     *event = new;
-    *fd = new->fds[0];
+    *fd = new->fd;
     return 0;
 }
 
 static void faulty_event_signal(struct firn_event *event)
 {
-    int saved = errno;
-    while (write(event->fds[1], "", 1) < 0 && errno == EINTR) {
-        continue;
-    }
-    errno = saved;
+    firn_disk_posix()->ops->event_signal(event->real);
 }
 
 static void faulty_event_clear(struct firn_event *event)
 {
-    int saved = errno;
-    char bytes[256];
-    ssize_t n = 0;
-    do {
-        n = read(event->fds[0], bytes, sizeof(bytes));
-    } while (n == (ssize_t)sizeof(bytes) || (n < 0 && errno == EINTR));
-    errno = saved;
+    firn_disk_posix()->ops->event_clear(event->real);
 }
 
 static void faulty_event_free(struct firn_event *event)
 {
     if (event != NULL) {
         faulty_handle_remove(&event->handle);
-        (void)close(event->fds[0]);
-        (void)close(event->fds[1]);
+        firn_disk_posix()->ops->event_free(event->real);
         free(event);
     }
 }

@@ -144,7 +144,7 @@ static int read_now(struct faulty_file *file, struct faulty_call *call, const st
     uint64_t n = faulty_file_limit(call, call->length < left ? call->length : left);
     bool flips = call->hit && call->fault.what == FIRN_FAULTY_FLIP && n > 0;
     copy_out(&content->current, call->offset, n, iov, flips ? call->fault.byte % n : 0,
-             flips ? (uint8_t)(1U << call->fault.bit) : 0);
+             (uint8_t)(flips ? 1U << call->fault.bit : 0U));
     *done = (size_t)n;
     int rc = faulty_call_middle(sim, call, err);
     if (rc == 0 && call->hit && call->fault.what == FIRN_FAULTY_FAIL) {
@@ -324,7 +324,7 @@ static int reserve_now(struct faulty_file *file, struct faulty_call *call, struc
     if (node == NULL ||
         faulty_bits_add(&node->content.allocated, call->offset / FAULTY_PAGE,
                         (end - 1) / FAULTY_PAGE + 1) != 0 ||
-        faulty_content_grow(&node->content, node->content.size, end, call->mutation) != 0) {
+        faulty_content_grow(&node->content, end, end, call->mutation) != 0) {
         return faulty_call_fail(call, FIRN_ENOMEM, err);
     }
     int rc = faulty_call_survive(sim, call, err);
@@ -358,7 +358,7 @@ static int truncate_now(struct faulty_file *file, struct faulty_call *call, stru
     if (node != NULL && size < node->content.size) {
         rc = faulty_content_shrink(&node->content, size, call->mutation);
     } else if (node != NULL) {
-        rc = faulty_content_grow(&node->content, node->content.size, size, call->mutation);
+        rc = faulty_content_grow(&node->content, size, size, call->mutation);
     }
     if (rc != 0) {
         return faulty_call_fail(call, rc, err);

@@ -93,7 +93,7 @@ static int make_room(struct firn_faulty *sim, struct faulty_call *call, uint32_t
     if (call->mutation == 0) {
         faulty_call_mutate(sim, call);
     }
-    return faulty_content_grow(&node->content, node->content.size, bytes, call->mutation);
+    return faulty_content_grow(&node->content, bytes, bytes, call->mutation);
 }
 
 /* Gives the handle the mapping of its node, which has one already or gets it now. */

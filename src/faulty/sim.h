@@ -84,7 +84,8 @@ struct firn_share {
 
 struct firn_event {
     struct faulty_handle handle;
-    int fds[2];
+    struct firn_event *real; /* of this machine, so that its descriptor works */
+    int fd;
 };
 
 /* A fault that was added. */

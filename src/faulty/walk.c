@@ -94,6 +94,8 @@ static size_t draw_one(struct faulty_walk *walk, size_t count)
         return hit ? (size_t)faulty_random_below(&draw->random, newest) : newest;
     case FAULTY_DRAW_ONLY:
         return hit ? 1 + (size_t)faulty_random_below(&draw->random, newest) : 0;
+    case FAULTY_DRAW_EVEN:
+        return (size_t)faulty_random_below(&draw->random, count);
     case FAULTY_DRAW_COIN:
         if (faulty_random_below(&draw->random, 100) < draw->chance) {
             return newest;
