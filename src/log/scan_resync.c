@@ -259,8 +259,6 @@ static bool is_inside(const struct search *s, const struct chain *chain)
     const struct hint *hint = &s->hint;
     if (!hint->whole || chain->start >= hint->end)
         return false;
-    if (chain->first.base < hint->index)
-        return true;
     if (chain->first.base == hint->index && one_bit_off(hint, chain->start))
         return false;
     return chain->end <= hint->end;

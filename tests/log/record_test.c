@@ -322,6 +322,26 @@ static void impossible_records_are_damage(void **state)
     assert_int_equal(READ_ONE("\x12\0\0\0\1\1\2\0\1\0"), FIRN_EDAMAGED); /* a byte behind it */
 }
 
+/* What shows already without reading the headers. */
+static void header_counts_must_have_room(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        "\x0e\0\0\0\1\1\0\0",       /* no header, and a byte left */
+        "\x0e\0\0\0\1\1\2\0",       /* one, and a single byte */
+        "\x10\0\0\0\1\1\4\0\0",     /* two in two bytes */
+        "\x12\0\0\0\1\1\x06\0\0\0", /* three in three */
+    };
+    struct batch batch = {.last_delta = 10, .count = 1};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct record_iterator it;
+        struct firn_record record;
+        size_t size = 1 + (size_t)(uint8_t)bad[i][0] / 2;
+        record_iterate_bytes(&it, (const uint8_t *)bad[i], size, &batch);
+        assert_int_equal(record_next(&it, &record, NULL), FIRN_EDAMAGED);
+    }
+}
+
 static void varints_have_their_limits(void **state)
 {
     (void)state;
@@ -441,6 +461,7 @@ int main(void)
         cmocka_unit_test(gaps_between_indexes_are_kept),
         cmocka_unit_test(a_gap_batch_yields_nothing),
         cmocka_unit_test(impossible_records_are_damage),
+        cmocka_unit_test(header_counts_must_have_room),
         cmocka_unit_test(varints_have_their_limits),
         cmocka_unit_test(attributes_are_tolerated_until_all_is_checked),
         cmocka_unit_test(indexes_must_ascend),

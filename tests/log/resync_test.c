@@ -198,6 +198,21 @@ static void damaged_batches_with_whole_headers_are_stepped_over(void **state)
     store_done(&store);
 }
 
+static void where_the_length_is_right_nothing_is_searched(void **state)
+{
+    (void)state;
+    struct store store;
+    store_random(&store, 48, 12, 300, false);
+    flip(&store, store.at[3] + 62, 3);
+    memset(store.bytes + store.at[8], 0xaa, 40); /* no chain goes over this */
+    store_save(&store);
+    struct resync_bounds bounds = exact(&store, 3);
+    assert_resync(&store, &bounds, 4);
+    bounds = open_ended(&store, 3);
+    assert_resync(&store, &bounds, 4);
+    store_done(&store);
+}
+
 static void a_chain_that_breaks_off_does_not_count(void **state)
 {
     (void)state;
@@ -422,6 +437,7 @@ int main(void)
         cmocka_unit_test(a_bad_page_is_stepped_over),
         cmocka_unit_test(a_file_that_can_not_be_read_holds_nothing),
         cmocka_unit_test(damaged_batches_with_whole_headers_are_stepped_over),
+        cmocka_unit_test(where_the_length_is_right_nothing_is_searched),
         cmocka_unit_test(a_chain_that_breaks_off_does_not_count),
         cmocka_unit_test(indexes_and_generations_must_fit),
         cmocka_unit_test(a_batch_inside_a_value_is_not_taken),
