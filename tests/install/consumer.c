@@ -8,11 +8,61 @@
 #include <stdio.h>
 #include <string.h>
 
+static int make_disk(struct firn_disk **disk, struct firn_error *err)
+{
+#ifdef WITH_FAULTY
+    struct firn_faulty *faulty = NULL;
+    int rc = firn_faulty_new(NULL, &faulty, err);
+    if (rc == 0)
+        *disk = firn_faulty_disk(faulty);
+    return rc;
+#else
+    return firn_disk_memory_new(disk, err);
+#endif
+}
+
+/* One record goes into a log in memory, and comes out. */
+static int use_log(struct firn_disk *disk, struct firn_error *err)
+{
+    struct firn_log_options options;
+    memset(&options, 0, sizeof options);
+    options.disk = disk;
+
+    struct firn_log *log = NULL;
+    int rc = firn_log_open("log", &options, &log, err);
+    if (rc != 0)
+        return rc;
+
+    struct firn_record record;
+    memset(&record, 0, sizeof record);
+    record.value.data = "snow";
+    record.value.size = 4;
+    struct firn_record *back = NULL;
+    rc = firn_log_append(log, &record, 1, NULL, NULL, err);
+    if (rc == 0)
+        rc = firn_log_read(log, 0, &back, err);
+    if (rc == 0 && (back->value.size != 4 || memcmp(back->value.data, "snow", 4) != 0))
+        rc = firn_error_set(err, FIRN_EDAMAGED, 0, "another record came back");
+    firn_record_free(back);
+
+    int closed = firn_log_close(log, rc == 0 ? err : NULL);
+    return rc != 0 ? rc : closed;
+}
+
 int main(void)
 {
     if (strcmp(firn_version(), FIRN_VERSION_STRING) != 0) {
         printf("headers of %s, library of %s\n", FIRN_VERSION_STRING, firn_version());
         return 1;
     }
-    return 0;
+    struct firn_error err;
+    memset(&err, 0, sizeof err);
+    struct firn_disk *disk = NULL;
+    int rc = make_disk(&disk, &err);
+    if (rc == 0)
+        rc = use_log(disk, &err);
+    firn_disk_free(disk);
+    if (rc != 0)
+        printf("%s: %s\n", firn_error_name(rc), err.message);
+    return rc != 0;
 }
