@@ -51,56 +51,86 @@ static int damaged(const struct segment *segment, uint64_t position, enum batch_
                           (unsigned long long)position, batch_fault_text(fault));
 }
 
+/* A batch header at `position` that says `base`? */
+static bool begins_at(struct scan *scan, uint64_t position, uint64_t end, uint64_t base)
+{
+    struct batch batch;
+    enum batch_fault fault;
+    scan_seek(scan, position, end);
+    return scan_peek(scan, &batch, &fault, NULL) == 0 && batch.base == base;
+}
+
 /* Where to begin: the index entry below, if the batch there is what it says; else the start. */
 static int begin(struct segment *segment, struct scan *scan, uint64_t end, uint64_t index,
                  uint64_t *base, struct firn_error *err)
 {
     struct index *sparse;
     struct index_entry entry;
-    *base = segment->base;
     int rc = segment_index(segment, &sparse, NULL, err);
     if (rc < 0)
         return rc;
     if (index_floor(sparse, (uint32_t)(index - segment->base), &entry)) {
-        struct batch batch;
-        enum batch_fault fault;
-        scan_seek(scan, entry.position, end);
-        rc = scan_peek(scan, &batch, &fault, NULL);
-        if (rc == 0 && batch.base == segment->base + entry.relative) {
-            *base = batch.base;
+        *base = segment->base + entry.relative;
+        if (begins_at(scan, entry.position, end, *base))
             return 0;
-        }
+        segment_distrust_index(segment, sparse);
     }
+    *base = segment->base;
     scan_seek(scan, 0, end);
     return 0;
+}
+
+/*
+ * Goes from batch to batch until one holds `index`. Not `checked`, it believes the headers on the
+ * way, which are not covered by a checksum in full: a damaged length leads astray.
+ */
+static int walk(struct scan *scan, bool checked, uint64_t index, uint64_t *base,
+                enum batch_fault *fault, struct firn_error *err)
+{
+    for (;;) {
+        struct batch batch;
+        const uint8_t *bytes;
+        uint64_t position = scan->position, end = scan->end;
+        int rc = checked ? scan_next(scan, &batch, &bytes, fault, err)
+                         : scan_peek(scan, &batch, fault, err);
+        if (rc < 0)
+            return rc;
+        if (checked)
+            scan_seek(scan, position, end);
+        *fault = BATCH_BAD_COUNT;
+        if (batch.base != *base)
+            return FIRN_EDAMAGED;
+        if (index <= batch.base + batch.last_delta)
+            return 0;
+        scan_skip(scan, &batch);
+        *base = batch.base + batch.last_delta + 1;
+    }
 }
 
 int locate(struct firn_log *log, struct segment *segment, struct scan *scan, uint64_t end,
            uint64_t index, uint64_t *base, struct firn_hole *hole, struct firn_error *err)
 {
+    enum batch_fault fault;
     int rc = begin(segment, scan, end, index, base, err);
-    while (rc == 0) {
-        struct batch batch;
-        enum batch_fault fault;
-        rc = scan_peek(scan, &batch, &fault, err);
-        if (rc == FIRN_ENOMEM || rc == FIRN_EEND)
-            break;
-        if (rc == 0 && batch.base == *base) {
-            if (index <= batch.base + batch.last_delta)
-                return 0;
-            scan_skip(scan, &batch);
-            *base = batch.base + batch.last_delta + 1;
-            continue;
-        }
+    uint64_t start = scan->position, start_base = *base;
+    if (rc == 0)
+        rc = walk(scan, false, index, base, &fault, err);
+    if (rc == FIRN_EDAMAGED || rc == FIRN_EIO || rc == FIRN_EEND) {
+        scan_seek(scan, start, end);
+        *base = start_base;
+        rc = walk(scan, true, index, base, &fault, err);
+    }
+    while (rc == FIRN_EDAMAGED || rc == FIRN_EIO) {
         uint64_t position = scan->position;
         int why = rc;
         rc = locate_hole(log, segment, position, *base, hole, err);
         if (rc < 0)
-            break;
+            return rc;
         if (index < hole->next_index)
             return why == FIRN_EIO ? why : damaged(segment, position, fault, err);
         scan_seek(scan, hole->offset + hole->length, end);
         *base = hole->next_index;
+        rc = walk(scan, true, index, base, &fault, err);
     }
     if (rc == FIRN_EEND)
         return firn_error_set(err, FIRN_ERANGE, 0, "%s/%020llu.log: ends before record %llu",

@@ -42,16 +42,17 @@ struct segment {
     _Atomic unsigned refs;
     uint64_t base;
     struct firn_disk *disk;
-    const char *dir;                  /* the log's */
-    struct segment *next_pending;     /* prepare.c */
-    char spare_name[LOG_NAME_SIZE];   /* while it is not named by its base */
-    _Atomic(struct firn_file *) file; /* opened when first needed */
-    _Atomic(struct index *) index;    /* loaded when first needed */
-    _Atomic uint64_t durable_end;     /* bytes; what lies before is durable */
-    _Atomic uint64_t written_end;     /* bytes handed to the storage */
-    _Atomic uint64_t reserved_end;    /* bytes that may be written */
-    uint64_t zeroed_end;              /* zeros ahead of the writer are durable up to here */
-    uint64_t entered_end;             /* no claim begins before it: a writer was there */
+    const char *dir;                    /* the log's */
+    struct segment *next_pending;       /* prepare.c */
+    char spare_name[LOG_NAME_SIZE];     /* while it is not named by its base */
+    _Atomic(struct firn_file *) file;   /* opened when first needed */
+    _Atomic(struct index *) index;      /* loaded when first needed */
+    _Atomic(struct index *) distrusted; /* one that was wrong and was replaced */
+    _Atomic uint64_t durable_end;       /* bytes; what lies before is durable */
+    _Atomic uint64_t written_end;       /* bytes handed to the storage */
+    _Atomic uint64_t reserved_end;      /* bytes that may be written */
+    uint64_t zeroed_end;                /* zeros ahead of the writer are durable up to here */
+    uint64_t entered_end;               /* no claim begins before it: a writer was there */
     bool writable;
     bool indexed;     /* its index is on storage (settle.c) */
     int64_t max_time; /* highest timestamp so far (the committer's) */
@@ -75,14 +76,19 @@ int segment_file(struct segment *segment, struct firn_file **file, struct firn_e
 /* Its index: in memory, or loaded, or rebuilt from the store. Any thread. */
 int segment_index(struct segment *segment, struct index **index, bool *rebuilt,
                   struct firn_error *err);
+/* Replaces an index whose entry was wrong by one made from the store, once. Any thread. */
+void segment_distrust_index(struct segment *segment, struct index *index);
 /*
  * Reads batch headers of [from, to), adds their entries and raises *max_time. Ends silently at
  * damage.
  */
 int segment_build_index(struct segment *segment, struct index *index, uint64_t from, uint64_t to,
                         int64_t *max_time, struct firn_error *err);
-/* Goes on from the last entry to `end`, for a segment that will grow. */
-int segment_resume_index(struct segment *segment, struct index *index, uint64_t end,
+/*
+ * For a segment that will grow, when nobody reads it yet: goes on from the last entry to `end`, or
+ * from the start, *rebuilt, if that entry is wrong.
+ */
+int segment_resume_index(struct segment *segment, uint64_t end, bool *rebuilt,
                          struct firn_error *err);
 /* Removes the indexes, if that can be done: a stale one would do no harm. */
 void segment_discard_index(struct firn_disk *disk, const char *dir, uint64_t base);

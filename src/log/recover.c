@@ -305,7 +305,7 @@ static int load_active_index(struct firn_log *log, struct firn_error *err)
         return 0;
     int rc = segment_index(active, &index, &rebuilt, err);
     if (rc == 0)
-        rc = segment_resume_index(active, index, segment_durable_end(active), err);
+        rc = segment_resume_index(active, segment_durable_end(active), &rebuilt, err);
     log->recovery.indexes_rebuilt += rebuilt && segment_durable_end(active) > 0;
     return rc;
 }

@@ -33,6 +33,7 @@ void segment_unref(struct segment *segment)
         return;
     disk_close(atomic_load(&segment->file));
     index_free(atomic_load(&segment->index));
+    index_free(atomic_load(&segment->distrusted));
     free(segment);
 }
 
@@ -112,36 +113,56 @@ int segment_build_index(struct segment *segment, struct index *index, uint64_t f
     return rc == FIRN_EIO || rc == FIRN_ENOMEM ? rc : 0;
 }
 
+/* Made from the store: never fails but for want of memory. */
+static int rebuild_index(struct segment *segment, struct index **out, struct firn_error *err)
+{
+    int64_t max_time = INT64_MIN;
+    struct index *index = index_new();
+    if (!index)
+        return firn_error_set(err, FIRN_ENOMEM, 0, "no memory for an index");
+    int rc = segment_build_index(segment, index, 0, segment_durable_end(segment), &max_time, err);
+    if (rc == FIRN_ENOMEM) {
+        index_free(index);
+        return rc;
+    }
+    *out = index;
+    return 0;
+}
+
 int segment_index(struct segment *segment, struct index **out, bool *rebuilt,
                   struct firn_error *err)
 {
     struct index *index = atomic_load_explicit(&segment->index, memory_order_acquire);
-    if (index) {
-        *out = index;
-        return 0;
-    }
-    uint64_t end = segment_durable_end(segment);
-    int64_t max_time = INT64_MIN;
-    int rc = index_load(segment->disk, segment->dir, segment->base, end, &index, NULL);
-    if (rc < 0) {
-        index = index_new();
-        if (!index)
-            return firn_error_set(err, FIRN_ENOMEM, 0, "no memory for an index");
-        rc = segment_build_index(segment, index, 0, end, &max_time, err);
-        if (rc == FIRN_ENOMEM) {
-            index_free(index);
-            return rc;
-        }
+    if (!index) {
+        int rc = index_load(segment->disk, segment->dir, segment->base,
+                            segment_durable_end(segment), &index, NULL);
         if (rebuilt)
-            *rebuilt = true;
-    }
-    struct index *other = NULL;
-    if (!atomic_compare_exchange_strong(&segment->index, &other, index)) {
-        index_free(index);
-        index = other;
+            *rebuilt = rc < 0;
+        if (rc < 0)
+            rc = rebuild_index(segment, &index, err);
+        if (rc < 0)
+            return rc;
+        struct index *other = NULL;
+        if (!atomic_compare_exchange_strong(&segment->index, &other, index)) {
+            index_free(index);
+            index = other;
+        }
     }
     *out = index;
     return 0;
+}
+
+void segment_distrust_index(struct segment *segment, struct index *index)
+{
+    struct index *rebuilt, *none = NULL;
+    if (atomic_load(&segment->distrusted) || rebuild_index(segment, &rebuilt, NULL) < 0)
+        return;
+    if (!atomic_compare_exchange_strong(&segment->distrusted, &none, index)) {
+        index_free(rebuilt);
+        return;
+    }
+    if (!atomic_compare_exchange_strong(&segment->index, &index, rebuilt))
+        index_free(rebuilt);
 }
 
 int segment_remove_files(struct firn_disk *disk, const char *dir, uint64_t base,
@@ -160,12 +181,38 @@ int segment_remove_files(struct firn_disk *disk, const char *dir, uint64_t base,
     return 0;
 }
 
-int segment_resume_index(struct segment *segment, struct index *index, uint64_t end,
+/* Whether an entry names a batch. */
+static bool entry_holds(struct segment *segment, const struct index_entry *entry, uint64_t end)
+{
+    struct firn_file *file;
+    struct scan scan;
+    struct batch batch;
+    enum batch_fault fault;
+    if (segment_file(segment, &file, NULL) < 0)
+        return false;
+    scan_init(&scan, file, entry->position, end, BATCH_HEADER);
+    int rc = scan_peek(&scan, &batch, &fault, NULL);
+    scan_done(&scan);
+    return rc == 0 && batch.base == segment->base + entry->relative;
+}
+
+int segment_resume_index(struct segment *segment, uint64_t end, bool *rebuilt,
                          struct firn_error *err)
 {
     struct index_entry last = {.max_time = INT64_MIN};
+    struct index *index = atomic_load(&segment->index);
     if (index_count(index))
         index_get(index, index_count(index) - 1, &last);
+    if (index_count(index) && !entry_holds(segment, &last, end)) {
+        struct index *fresh = index_new();
+        if (!fresh)
+            return firn_error_set(err, FIRN_ENOMEM, 0, "no memory for an index");
+        atomic_store(&segment->index, fresh);
+        index_free(index);
+        index = fresh;
+        last = (struct index_entry){.max_time = INT64_MIN};
+        *rebuilt = true;
+    }
     segment->max_time = last.max_time;
     return segment_build_index(segment, index, last.position, end, &segment->max_time, err);
 }

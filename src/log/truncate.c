@@ -183,7 +183,8 @@ static struct segment *cut_segment(struct firn_log *log, struct segment *old, ui
     atomic_store(&segment->reserved_end, cut->position);
     atomic_store(&segment->written_end, cut->position);
     atomic_store(&segment->durable_end, cut->position);
-    segment_resume_index(segment, index, cut->position, NULL);
+    bool rebuilt;
+    segment_resume_index(segment, cut->position, &rebuilt, NULL);
     return segment;
 }
 
