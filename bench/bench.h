@@ -98,6 +98,7 @@ void samples_free(struct samples *samples);
 
 /* bench->dir/name */
 void path_in(const struct bench *bench, const char *name, char path[BENCH_PATH]);
+void remove_file(const struct bench *bench, const char *name);
 /* Removes a file or a directory with all that is in it, if it is there. */
 void remove_tree(const char *path);
 /* Bytes that do not repeat, the same each time. */

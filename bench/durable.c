@@ -74,11 +74,9 @@ static int start_pair(struct bench *bench, struct pair *pair, unsigned warm, uin
 
 static int end_pair(struct bench *bench, struct pair *pair)
 {
-    char path[BENCH_PATH];
-    path_in(bench, "bare", path);
     if (pair->fd >= 0)
         (void)close(pair->fd);
-    remove_tree(path);
+    remove_file(bench, "bare");
     samples_free(&pair->bare);
     samples_free(&pair->firn);
     return destroy_log(bench, pair->log);

@@ -110,6 +110,13 @@ void remove_tree(const char *path)
     (void)nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+void remove_file(const struct bench *bench, const char *name)
+{
+    char path[BENCH_PATH];
+    path_in(bench, name, path);
+    remove_tree(path);
+}
+
 void fill_bytes(uint8_t *bytes, size_t size)
 {
     uint64_t state = 88172645463325252u;
