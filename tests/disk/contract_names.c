@@ -198,7 +198,7 @@ static int count_name(void *arg, const char *name, const struct firn_entry *entr
 {
     int *seen = arg;
     assert_int_equal(entry->kind, FIRN_ENTRY_FILE);
-    seen[atoi(name)]++;
+    seen[strtol(name, NULL, 10)]++;
     return 0;
 }
 

@@ -47,12 +47,20 @@ static void in_child(struct contract_world *w, void (*body)(struct contract_worl
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-static void set_limit(int what, rlim_t most)
+static void limit_files(rlim_t bytes)
 {
     struct rlimit limit;
-    CHECK(getrlimit(what, &limit) == 0);
-    limit.rlim_cur = most;
-    CHECK(setrlimit(what, &limit) == 0);
+    CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+    limit.rlim_cur = bytes;
+    CHECK(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+}
+
+static void limit_descriptors(int count)
+{
+    struct rlimit limit;
+    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    limit.rlim_cur = (rlim_t)count;
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
 }
 
 /* ---- errors ---------------------------------------------------------------------------------- */
@@ -175,7 +183,7 @@ static void write_beyond_the_limit(struct contract_world *w)
     uint64_t size = 0;
     CHECK(signal(SIGXFSZ, SIG_DFL) != SIG_ERR);
     CHECK(disk_open(w->disk, contract_path(w, "f"), CREATE, &file, NULL) == 0);
-    set_limit(RLIMIT_FSIZE, 8192);
+    limit_files(8192);
     CHECK(disk_write_full(file, bytes, 100, 8092, 0, NULL) == 0);
     CHECK(disk_write_full(file, bytes, 100, 8093, 0, &w->err) == FIRN_ETOOBIG);
     CHECK(strstr(w->err.message, "f: write of 100 bytes at 8093") != NULL);
@@ -188,9 +196,9 @@ static void write_beyond_the_limit(struct contract_world *w)
           FIRN_ETOOBIG);
     CHECK(disk_size_of(file, &size, NULL) == 0 && size == 8192);
     CHECK(disk_truncate(file, 0, NULL) == 0);
-    set_limit(RLIMIT_FSIZE, 10);
+    limit_files(10);
     CHECK(disk_lock(w->disk, contract_path(w, "L"), &lock, NULL, &w->err) == FIRN_ETOOBIG);
-    set_limit(RLIMIT_FSIZE, 100);
+    limit_files(100);
     CHECK(disk_lock(w->disk, contract_path(w, "L"), &lock, NULL, &w->err) == 0);
     disk_unlock(w->disk, lock);
     disk_close(file);
@@ -217,7 +225,7 @@ static void run_out_of_descriptors(struct contract_world *w)
     int fd = -1;
     int room = dup(0); /* all below it are in use */
     CHECK(room >= 0 && close(room) == 0);
-    set_limit(RLIMIT_NOFILE, (rlim_t)room);
+    limit_descriptors(room);
     CHECK(disk_open(w->disk, contract_path(w, "f"), CREATE, &file, &w->err) == FIRN_EMFILE);
     CHECK(disk_lock(w->disk, contract_path(w, "L"), &lock, NULL, &w->err) == FIRN_EMFILE);
     CHECK(disk_share(w->disk, contract_path(w, "s"), 8, true, &share, &memory, &w->err) ==
@@ -225,9 +233,9 @@ static void run_out_of_descriptors(struct contract_world *w)
     CHECK(disk_event_new(w->disk, &event, &fd, &w->err) == FIRN_EMFILE);
     CHECK(disk_list(w->disk, w->root, ignore_entry, NULL, &w->err) == FIRN_EMFILE);
     CHECK(disk_sync_dir(w->disk, w->root, &w->err) == FIRN_EMFILE);
-    set_limit(RLIMIT_NOFILE, (rlim_t)room + 1); /* one of the two that a lock needs */
+    limit_descriptors(room + 1); /* one of the two that a lock needs */
     CHECK(disk_lock(w->disk, contract_path(w, "L"), &lock, NULL, &w->err) == FIRN_EMFILE);
-    set_limit(RLIMIT_NOFILE, (rlim_t)room + 2);
+    limit_descriptors(room + 2);
     CHECK(disk_lock(w->disk, contract_path(w, "L"), &lock, NULL, &w->err) == 0);
     disk_unlock(w->disk, lock);
     CHECK(disk_open(w->disk, contract_path(w, "f"), CREATE, &file, &w->err) == 0);
