@@ -29,10 +29,22 @@ static uint64_t durable_of(const struct commit *commit)
     return atomic_load_explicit(&commit->durable, memory_order_acquire);
 }
 
-static void wake_all_slots(struct commit *commit)
+/*
+ * Lets the lock go and wakes those that were noted meanwhile: woken under the lock, they would run
+ * into it. Every path that may have noted somebody leaves by this.
+ */
+static void unlock(struct commit *commit)
 {
-    for (int i = 0; i < COMMIT_SLOTS; i++)
-        wait_bump_and_wake_all(&commit->slots[i]);
+    struct commit_wakes wakes = commit->wakes;
+    commit->wakes = (struct commit_wakes){0};
+    lock_release(&commit->lock);
+    for (unsigned i = 0; wakes.all >> i; i++)
+        if (wakes.all >> i & 1)
+            wait_bump_and_wake_all(&commit->slots[i]);
+    if (wakes.role)
+        wait_bump_and_wake_all(&commit->role);
+    if (wakes.one)
+        wait_bump_and_wake(wakes.one, 1);
 }
 
 /* Waiters of epochs (from, to]. */
@@ -43,7 +55,7 @@ static void wake_durable(struct commit *commit, uint64_t from, uint64_t to)
     for (uint64_t epoch = from + 1; epoch <= to; epoch++)
         if (commit->waiting[epoch % COMMIT_SLOTS]) {
             commit->waiting[epoch % COMMIT_SLOTS] = 0;
-            wait_bump_and_wake_all(slot_of(commit, epoch));
+            commit->wakes.all |= 1u << epoch % COMMIT_SLOTS;
         }
 }
 
@@ -57,7 +69,7 @@ static void wake_successor(struct commit *commit)
         if (!commit->waiting[epoch % COMMIT_SLOTS])
             continue;
         commit->waiting[epoch % COMMIT_SLOTS]--;
-        wait_bump_and_wake(slot_of(commit, epoch), 1);
+        commit->wakes.one = slot_of(commit, epoch);
         return;
     }
 }
@@ -67,7 +79,7 @@ static void poison(struct commit *commit, const struct firn_error *cause)
     if (!commit->poisoned)
         commit->poison = *cause;
     commit->poisoned = true;
-    wake_all_slots(commit);
+    commit->wakes.all = (1u << COMMIT_SLOTS) - 1;
 }
 
 /* With the lock: takes the filling group; an empty one does not use up its epoch. */
@@ -116,7 +128,7 @@ static void run_group(struct commit *commit, bool durable)
 {
     struct commit_group group = take_group(commit);
     commit->in_flight = group;
-    lock_release(&commit->lock);
+    unlock(commit);
 
     struct firn_error cause = {0};
     uint64_t start = wait_now_ns();
@@ -138,8 +150,7 @@ static void run_group(struct commit *commit, bool durable)
 static void release_role(struct commit *commit)
 {
     commit->committing = false;
-    if (commit->sleepers)
-        wait_bump_and_wake_all(&commit->role);
+    commit->wakes.role = commit->sleepers > 0;
     wake_successor(commit);
     if (commit->rerun) {
         commit->rerun = false;
@@ -168,14 +179,14 @@ void commit_task(void *target)
     bool durable = commit->options.background == COMMIT_DURABLE || asked;
     bool unsynced = durable && commit->written > durable_of(commit);
     if (commit->poisoned || commit->frozen || (!anything_staged(commit) && !unsynced)) {
-        lock_release(&commit->lock);
+        unlock(commit);
         return;
     }
     if (commit->committing)
         commit->rerun = true;
     else
         commit_one(commit, durable);
-    lock_release(&commit->lock);
+    unlock(commit);
 }
 
 /*
@@ -188,7 +199,7 @@ static int sleep_for(struct commit *commit, uint64_t epoch, uint64_t deadline)
     struct wait_word *slot = slot_of(commit, epoch);
     uint32_t seen = wait_load(slot);
     commit->waiting[epoch % COMMIT_SLOTS]++;
-    lock_release(&commit->lock);
+    unlock(commit);
     return wait_until_changed(slot, seen, deadline);
 }
 
@@ -234,7 +245,7 @@ static int wait_locked(struct commit *commit, uint64_t epoch, uint64_t deadline)
         rc = 0;
     else if (commit->poisoned)
         rc = FIRN_EPOISONED;
-    lock_release(&commit->lock);
+    unlock(commit);
     return rc;
 }
 
@@ -254,7 +265,7 @@ static int explain(struct commit *commit, int rc, uint64_t epoch, struct firn_er
     if (rc == FIRN_EPOISONED) {
         lock_take(&commit->lock);
         commit_poisoned(commit, err);
-        lock_release(&commit->lock);
+        unlock(commit);
     }
     if (rc == FIRN_ETIMEDOUT)
         firn_error_set(err, rc, 0, "epoch %llu is not durable yet", (unsigned long long)epoch);
@@ -271,7 +282,7 @@ int commit_wait(struct commit *commit, uint64_t epoch, uint64_t timeout_ns, stru
     if (epoch <= handed && timeout_ns)
         return explain(commit, wait_locked(commit, epoch, deadline), epoch, err);
     bool poisoned = commit->poisoned;
-    lock_release(&commit->lock);
+    unlock(commit);
     if (epoch <= handed)
         return explain(commit, poisoned ? FIRN_EPOISONED : FIRN_ETIMEDOUT, epoch, err);
     return firn_error_set(err, FIRN_EINVAL, 0, "epoch %llu was never given out; the last is %llu",
@@ -283,7 +294,7 @@ int commit_force(struct commit *commit, struct firn_error *err)
     lock_take(&commit->lock);
     if (commit->poisoned) {
         int rc = commit_poisoned(commit, err);
-        lock_release(&commit->lock);
+        unlock(commit);
         return rc;
     }
     uint64_t epoch = handed_out(commit);
@@ -300,7 +311,7 @@ void commit_push(struct commit *commit)
     lock_take(&commit->lock);
     if (!commit->committing && !commit->frozen && !commit->poisoned && anything_staged(commit))
         commit_one(commit, commit->options.background == COMMIT_DURABLE);
-    lock_release(&commit->lock);
+    unlock(commit);
 }
 
 void commit_kick(struct commit *commit)
@@ -320,7 +331,7 @@ int commit_freeze(struct commit *commit, struct firn_error *err)
     if (!commit->poisoned && (anything_staged(commit) || commit->written > durable_of(commit)))
         run_group(commit, true);
     int rc = commit->poisoned ? commit_poisoned(commit, err) : 0;
-    lock_release(&commit->lock);
+    unlock(commit);
     if (rc < 0)
         commit_thaw(commit);
     return rc;
@@ -331,14 +342,14 @@ void commit_thaw(struct commit *commit)
     lock_take(&commit->lock);
     commit->frozen = false;
     release_role(commit);
-    lock_release(&commit->lock);
+    unlock(commit);
 }
 
 void commit_poison(struct commit *commit, const struct firn_error *cause)
 {
     lock_take(&commit->lock);
     poison(commit, cause);
-    lock_release(&commit->lock);
+    unlock(commit);
 }
 
 int commit_close(struct commit *commit, struct firn_error *err)
@@ -353,7 +364,7 @@ int commit_close(struct commit *commit, struct firn_error *err)
     commit_give_back(commit, commit->filling.first); /* only if poisoned */
     commit->filling.first = commit->filling.last = NULL;
     int rc = commit->poisoned ? commit_poisoned(commit, err) : 0;
-    lock_release(&commit->lock);
+    unlock(commit);
     worker_cancel(env_worker(commit->env), &commit->task);
     return rc;
 }
@@ -372,5 +383,5 @@ void commit_get_stats(struct commit *commit, struct firn_commit_stats *stats)
     };
     histogram_summary(&commit->group_items, &stats->group_items);
     histogram_summary(&commit->sync_ns, &stats->sync_ns);
-    lock_release(&commit->lock);
+    unlock(commit);
 }

@@ -76,6 +76,13 @@ struct commit_options {
     bool refuse; /* no free buffer: FIRN_EAGAIN instead of waiting */
 };
 
+/* Who is to be woken when the lock is let go. */
+struct commit_wakes {
+    unsigned all;          /* bit i: everybody at slots[i] */
+    bool role;             /* everybody at `role` */
+    struct wait_word *one; /* one of those here */
+};
+
 struct commit {
     struct firn_env *env;
     const struct commit_ops *ops;
@@ -102,6 +109,7 @@ struct commit {
     unsigned waiting[COMMIT_SLOTS];
     struct wait_word role; /* changes when the role or the freeze ends */
     unsigned sleepers;     /* on `role` */
+    struct commit_wakes wakes;
     struct worker_task task;
 
     uint64_t groups, items, bytes, syncs, stalls;
