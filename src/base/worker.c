@@ -288,14 +288,18 @@ int worker_task_init(struct worker *worker, struct worker_task *task, worker_fn 
     return rc;
 }
 
-/* With the lock, which it lets go while it waits. */
+/*
+ * With the lock, which it lets go while it waits. Posts are refused meanwhile: a task that posts
+ * itself each time it runs could run for ever otherwise.
+ */
 static void cancel(struct worker *worker, struct worker_task *task)
 {
     take_out(worker, task);
-    while (worker->running == task && !is_runner(worker)) {
+    task->cancels++;
+    while (worker->running == task && !is_runner(worker))
         wait_for_end(worker);
-        take_out(worker, task); /* it may have posted itself */
-    }
+    task->cancels--;
+    assert(task->state == WORKER_IDLE);
 }
 
 void worker_cancel(struct worker *worker, struct worker_task *task)
@@ -335,7 +339,7 @@ void worker_post(struct worker *worker, struct worker_task *task)
 {
     assert(task->worker == worker);
     lock_take(&worker->lock);
-    if (task->state != WORKER_READY) {
+    if (task->state != WORKER_READY && task->cancels == 0) {
         take_out(worker, task);
         make_ready(worker, task);
     }
@@ -346,7 +350,8 @@ void worker_post_at(struct worker *worker, struct worker_task *task, uint64_t du
 {
     assert(task->worker == worker);
     lock_take(&worker->lock);
-    if (task->state == WORKER_IDLE || (task->state == WORKER_TIMED && due_ns < task->due_ns)) {
+    bool sooner = task->state == WORKER_TIMED && due_ns < task->due_ns;
+    if ((task->state == WORKER_IDLE && task->cancels == 0) || sooner) {
         take_out(worker, task);
         task->state = WORKER_TIMED;
         task->due_ns = due_ns;

@@ -35,6 +35,7 @@ struct worker_task {
     void *arg;
     enum worker_priority priority;
     enum worker_task_state { WORKER_IDLE, WORKER_READY, WORKER_TIMED } state;
+    unsigned cancels;                    /* that wait for it to end */
     struct worker_task *next, *previous; /* ready */
     size_t place;                        /* timed: in the heap */
     uint64_t due_ns;
@@ -74,8 +75,8 @@ void worker_post_at(struct worker *worker, struct worker_task *task, uint64_t du
 
 /*
  * On return the task neither waits nor runs, unless the caller is the task itself: then it only
- * does not wait. Whoever may post it must have been stopped before. The caller must hold no lock
- * that the task takes.
+ * does not wait. The task may post itself meanwhile, without effect; who else may post it must have
+ * been stopped before. The caller must hold no lock that the task takes.
  */
 void worker_cancel(struct worker *worker, struct worker_task *task);
 

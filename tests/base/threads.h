@@ -4,6 +4,7 @@
 #define TESTS_BASE_THREADS_H
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -13,11 +14,15 @@ struct thread_arg {
     void (*body)(void *shared, unsigned number);
     void *shared;
     unsigned number;
+    _Atomic unsigned *missing; /* of those that start together */
 };
 
 static inline void *thread_main(void *arg)
 {
     struct thread_arg *self = arg;
+    atomic_fetch_sub(self->missing, 1);
+    while (atomic_load(self->missing) > 0)
+        sched_yield();
     self->body(self->shared, self->number);
     return NULL;
 }
@@ -27,9 +32,10 @@ static inline void threads_run(unsigned count, void (*body)(void *, unsigned), v
 {
     pthread_t threads[THREADS_MOST];
     struct thread_arg args[THREADS_MOST];
+    _Atomic unsigned missing = count;
     assert_in_range(count, 1, THREADS_MOST);
     for (unsigned i = 0; i < count; i++) {
-        args[i] = (struct thread_arg){body, shared, i};
+        args[i] = (struct thread_arg){body, shared, i, &missing};
         assert_int_equal(pthread_create(&threads[i], NULL, thread_main, &args[i]), 0);
     }
     for (unsigned i = 0; i < count; i++)

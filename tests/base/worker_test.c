@@ -392,6 +392,52 @@ static void signals_are_not_for_the_thread(void **state)
     }
 }
 
+/* Posts itself many times; who cancels it meanwhile finds it gone for good. */
+struct stubborn {
+    struct worker_task task;
+    struct worker *worker;
+    struct wait_word runs;
+};
+
+static void insist(void *arg)
+{
+    struct stubborn *stubborn = arg;
+    wait_bump_and_wake_all(&stubborn->runs);
+    for (int i = 0; i < 100; i++) {
+        worker_post(stubborn->worker, &stubborn->task);
+        sched_yield();
+    }
+}
+
+static void cancelling_outlasts_a_task_that_posts_itself(void **state)
+{
+    (void)state;
+    struct worker *worker;
+    struct stubborn stubborn = {0};
+    struct counter counter;
+    assert_int_equal(worker_new(false, &worker), 0);
+    stubborn.worker = worker;
+    wait_word_init(&stubborn.runs);
+    assert_int_equal(
+        worker_task_init(worker, &stubborn.task, insist, &stubborn, WORKER_URGENT), 0);
+    counter_init(&counter, worker);
+    uint32_t runs = 0;
+    for (uint32_t round = 0; round < 100; round++) {
+        worker_post(worker, &stubborn.task);
+        while (wait_load(&stubborn.runs) == runs)
+            (void)wait_until_changed(&stubborn.runs, runs, WAIT_FOREVER);
+        worker_cancel(worker, &stubborn.task);
+        runs = wait_load(&stubborn.runs);
+        worker_post(worker, &counter.task); /* of less haste: would come after it */
+        wait_for_runs(&counter, round + 1);
+        assert_int_equal(wait_load(&stubborn.runs), runs);
+    }
+    counter_done(&counter);
+    worker_task_done(&stubborn.task);
+    wait_word_done(&stubborn.runs);
+    worker_free(worker);
+}
+
 /* ---- stress ---- */
 
 /*
@@ -513,6 +559,7 @@ int main(void)
         cmocka_unit_test(the_thread_runs_what_is_posted),
         cmocka_unit_test(timers_wake_the_thread),
         cmocka_unit_test(signals_are_not_for_the_thread),
+        cmocka_unit_test(cancelling_outlasts_a_task_that_posts_itself),
         cmocka_unit_test(stress_with_a_thread),
         cmocka_unit_test(stress_without_a_thread),
     };
