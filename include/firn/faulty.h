@@ -163,10 +163,12 @@ FIRN_API void firn_faulty_power_off(struct firn_faulty *faulty);
 /** True from the loss of power until restart. */
 FIRN_API bool firn_faulty_is_off(struct firn_faulty *faulty);
 
-/** How many combinations of pending effects can survive (at least 1); UINT64_MAX: that or more. */
+/** How many combinations of pending effects can survive (at least 1); UINT64_MAX: that or more;
+ * 0: out of memory. */
 FIRN_API uint64_t firn_faulty_outcomes(struct firn_faulty *faulty);
 
-/** How many single tears there are: one sector torn between two successive states, at one byte. */
+/** How many single tears there are: one sector torn between two successive states, at one byte.
+ * Also counts tears in files whose names may be lost. */
 FIRN_API uint64_t firn_faulty_tears(struct firn_faulty *faulty);
 
 /** For restart: all survive. */

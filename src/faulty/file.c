@@ -88,10 +88,9 @@ static int faulty_size_of(struct firn_file *base, uint64_t *bytes, struct firn_e
     }
     rc = begin(file, &call, err);
     if (rc == 0) {
+        uint64_t size = content_of(file)->size;
         rc = faulty_call_middle(file->handle.sim, &call, err);
-    }
-    if (rc == 0) {
-        *bytes = content_of(file)->size;
+        *bytes = rc == 0 ? size : *bytes;
     }
     return faulty_call_end(file->handle.sim, &call, rc);
 }

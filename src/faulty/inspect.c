@@ -126,6 +126,9 @@ int firn_faulty_flip_bit(struct firn_faulty *sim, const char *path, uint64_t byt
         rc = node == NULL ? FIRN_ENOMEM : flip(&node->content.current, byte, bit);
         if (rc == 0 && byte < node->content.durable_size) {
             rc = flip(&node->content.durable, byte, bit);
+            if (rc != 0) {
+                (void)flip(&node->content.current, byte, bit); /* needs no memory now */
+            }
         }
     }
     faulty_leave(sim);

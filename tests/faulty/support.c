@@ -168,7 +168,7 @@ void expect_fill(struct firn_faulty *sim, const char *path, int byte, size_t n, 
     void *bytes = NULL;
     size_t size = 0;
     OK(firn_faulty_get(sim, path, FIRN_FAULTY_CURRENT, &bytes, &size, NULL));
-    assert_in_range(offset + n, 0, size);
+    assert_true(offset + n <= size);
     for (size_t i = 0; i < n; i++) {
         if (((uint8_t *)bytes)[offset + i] != byte) {
             fail_msg("%s: byte %zu is %d, not %d", path, (size_t)offset + i,
