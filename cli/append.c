@@ -285,7 +285,9 @@ static void tell_summary(const struct append *append)
     uint64_t bytes = append->splitter.offset;
     double seconds = figures_clock() - append->start;
     char range[64] = "";
-    if (records)
+    if (records == 1)
+        snprintf(range, sizeof range, " (%llu)", (unsigned long long)writer->first_index);
+    else if (records)
         snprintf(range, sizeof range, " (%llu to %llu)", (unsigned long long)writer->first_index,
                  (unsigned long long)writer->acknowledged - 1);
     figures_bytes(size, bytes);

@@ -146,7 +146,7 @@ class Summary(support.CommandTest):
         self.assertRegex(messages, r"^firn append: 2 records \(0 to 1\), 6 bytes in [\d.]+ s: "
                                    r"\d+ records/s, [\d.]+ [\w]+/s\n$")
         messages = self.run_firn("append", self.log, input=b"a\n").stderr.decode()
-        self.assertIn(": 1 record (2 to 2), ", messages)
+        self.assertIn(": 1 record (2), ", messages)
         messages = self.run_firn("append", self.log).stderr.decode()
         self.assertIn(": 0 records, 0 bytes", messages)
 
@@ -180,6 +180,22 @@ class Progress(support.CommandTest):
             pass
         return seen
 
+    def screen(self, output):
+        """The lines that are on the terminal in the end."""
+        lines, column = [""], 0
+        for letter in output.decode().replace("\r\n", "\n"):
+            if letter == "\n":
+                lines.append("")
+                column = 0
+            elif letter == "\r":
+                column = 0
+            elif letter == "\b":
+                column -= 1
+            else:
+                lines[-1] = lines[-1][:column].ljust(column) + letter + lines[-1][column + 1:]
+                column += 1
+        return lines
+
     def test_bar_with_rate_and_time_to_go(self):
         process, terminal = self.start("--size", "40")
         process.stdin.write(b"x" * 19 + b"\n")
@@ -188,9 +204,17 @@ class Progress(support.CommandTest):
         self.assertRegex(seen, rb"\r\[=+> +\]  50% 20 bytes, \d+ bytes/s, \d+ records/s, ETA")
         self.assertTrue(all(len(line) < 70 for line in seen.split(b"\r")))
         self.end_firn(process)
-        screen = self.read_rest(terminal).split(b"\r")
-        self.assertIn(b"firn append: 1 record", screen[-2])
-        self.assertEqual(screen[-1], b"\n")
+
+    def test_line_is_taken_away(self):
+        process, terminal = self.start("--size", "40", columns=200)
+        process.stdin.write(b"x" * 19 + b"\n")
+        process.stdin.flush()
+        seen = self.read_until(terminal, rb"ETA \d+:\d\d")
+        self.end_firn(process)
+        summary, end = self.screen(seen + self.read_rest(terminal))
+        self.assertRegex(summary, r"^firn append: 1 record .*/s +$")
+        self.assertNotIn("ETA", summary)
+        self.assertEqual(end, "")
 
     def test_without_a_size(self):
         process, terminal = self.start()
