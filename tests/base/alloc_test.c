@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every allocation of the room made to fail: the linker turns malloc into __wrap_malloc and so on. */
+/* Every allocation of the room made to fail: the linker turns malloc into __wrap_malloc, ... */
 #include "base_test.h"
 
 #include <stdbool.h>

@@ -114,8 +114,10 @@ static void sums_can_be_continued(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_sums),           cmocka_unit_test(nothing_changes_nothing),
-        cmocka_unit_test(all_short_blocks),     cmocka_unit_test(every_table_entry),
+        cmocka_unit_test(known_sums),
+        cmocka_unit_test(nothing_changes_nothing),
+        cmocka_unit_test(all_short_blocks),
+        cmocka_unit_test(every_table_entry),
         cmocka_unit_test(sums_can_be_continued),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,9 +132,12 @@ static void it_is_small(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(empty_is_all_zero),      cmocka_unit_test(one_value_is_told_exactly),
-        cmocka_unit_test(small_values_are_exact), cmocka_unit_test(quantiles_are_near),
-        cmocka_unit_test(merging_is_adding),      cmocka_unit_test(full_counters_stay_full),
+        cmocka_unit_test(empty_is_all_zero),
+        cmocka_unit_test(one_value_is_told_exactly),
+        cmocka_unit_test(small_values_are_exact),
+        cmocka_unit_test(quantiles_are_near),
+        cmocka_unit_test(merging_is_adding),
+        cmocka_unit_test(full_counters_stay_full),
         cmocka_unit_test(it_is_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,7 +37,7 @@ struct crowd {
     struct queue queue;
     struct number numbers[PRODUCERS][EACH];
     unsigned arrived[PRODUCERS];
-    unsigned batches;      /* seen by the consumer */
+    unsigned batches; /* seen by the consumer */
     _Atomic unsigned told;
 };
 

@@ -50,8 +50,8 @@ static void without_readers_all_goes_at_once(void **state)
     struct thing things[3] = {0};
     assert_false(grace_reclaim(&grace));
     grace_exit(&grace, grace_enter(&grace));
-    for (char name = 'a'; name <= 'c'; name++)
-        retire(&grace, things, name);
+    for (int name = 'a'; name <= 'c'; name++)
+        retire(&grace, things, (char)name);
     expect_released("");
     assert_false(grace_reclaim(&grace));
     expect_released("abc");
@@ -207,8 +207,8 @@ static void write_on(struct world *world, struct prng *prng)
 
 static void look_at(struct world *world, size_t place)
 {
-    const struct node *node =
-        (struct node *)atomic_load_explicit(&world->places[place], memory_order_acquire);
+    const struct node *node = (struct node *)atomic_load_explicit(&world->places[place],
+                                                                  memory_order_acquire);
     THREAD_CHECK(node->mark == GOOD);
     for (int i = 0; i < 20; i++)
         atomic_signal_fence(memory_order_seq_cst);

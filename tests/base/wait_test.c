@@ -178,9 +178,12 @@ static void processes_wake_each_other(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(words_begin_at_zero),  cmocka_unit_test(clock_goes_forward),
-        cmocka_unit_test(deadlines_end_waits),  cmocka_unit_test(changed_words_are_not_waited_for),
-        cmocka_unit_test(no_wake_up_is_lost),   cmocka_unit_test(one_wake_reaches_all),
+        cmocka_unit_test(words_begin_at_zero),
+        cmocka_unit_test(clock_goes_forward),
+        cmocka_unit_test(deadlines_end_waits),
+        cmocka_unit_test(changed_words_are_not_waited_for),
+        cmocka_unit_test(no_wake_up_is_lost),
+        cmocka_unit_test(one_wake_reaches_all),
         cmocka_unit_test(processes_wake_each_other),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,8 +66,7 @@ static void stage_init(struct stage *stage, const char *names)
         step->journal = &stage->journal;
         step->name = names[i];
         enum worker_priority priority = names[i] < 'a' ? WORKER_URGENT : WORKER_NORMAL;
-        assert_int_equal(
-            worker_task_init(stage->worker, &step->task, run_step, step, priority), 0);
+        assert_int_equal(worker_task_init(stage->worker, &step->task, run_step, step, priority), 0);
     }
 }
 
@@ -301,8 +300,8 @@ static void counter_init(struct counter *counter, struct worker *worker)
 {
     *counter = (struct counter){0};
     wait_word_init(&counter->ran);
-    assert_int_equal(
-        worker_task_init(worker, &counter->task, run_counter, counter, WORKER_NORMAL), 0);
+    assert_int_equal(worker_task_init(worker, &counter->task, run_counter, counter, WORKER_NORMAL),
+                     0);
 }
 
 static void counter_done(struct counter *counter)
@@ -418,8 +417,7 @@ static void cancelling_outlasts_a_task_that_posts_itself(void **state)
     assert_int_equal(worker_new(false, &worker), 0);
     stubborn.worker = worker;
     wait_word_init(&stubborn.runs);
-    assert_int_equal(
-        worker_task_init(worker, &stubborn.task, insist, &stubborn, WORKER_URGENT), 0);
+    assert_int_equal(worker_task_init(worker, &stubborn.task, insist, &stubborn, WORKER_URGENT), 0);
     counter_init(&counter, worker);
     uint32_t runs = 0;
     for (uint32_t round = 0; round < 100; round++) {
@@ -449,7 +447,7 @@ enum { THREADS = 4, TASKS = 8, TURNS = 3000 };
 struct busy {
     struct worker_task task;
     struct worker *worker;
-    unsigned runs;        /* plain: only the one who runs tasks changes it */
+    unsigned runs; /* plain: only the one who runs tasks changes it */
     _Atomic int inside;
     struct lock alive_lock; /* guards being cancelled against being posted */
     _Atomic bool cancelled;
@@ -497,8 +495,7 @@ static void make_bustle(void *shared, unsigned number)
             break;
         case 1:
         case 2:
-            worker_post_at(bustle->worker, &busy->task,
-                           wait_now_ns() + prng_below(&prng, 20000));
+            worker_post_at(bustle->worker, &busy->task, wait_now_ns() + prng_below(&prng, 20000));
             break;
         default:
             worker_post(bustle->worker, &busy->task);
