@@ -19,6 +19,8 @@
 #include "commit/commit_private.h"
 #include "commit/env.h"
 
+enum { ENOUGH_ITEMS = 16 }; /* a group of that many is not waited for to grow */
+
 static struct wait_word *slot_of(struct commit *commit, uint64_t epoch)
 {
     return &commit->slots[epoch % COMMIT_SLOTS];
@@ -107,6 +109,7 @@ static void count_group(struct commit *commit, const struct commit_group *group,
         histogram_add(&commit->group_items, group->items);
     }
     if (durable) {
+        commit->last_items = group->items;
         commit->syncs++;
         histogram_add(&commit->sync_ns, nanoseconds);
     }
@@ -158,11 +161,29 @@ static void release_role(struct commit *commit)
     }
 }
 
+/*
+ * With the lock, which it lets go: writers whom the end of the last group has just woken are about
+ * to stage again. One turn of the processor for them, and they join those who came during the sync,
+ * instead of forming a group of their own that takes turns with theirs.
+ */
+static void gather(struct commit *commit)
+{
+    uint64_t items = commit->filling.items;
+    if (items >= commit->last_items || items >= ENOUGH_ITEMS)
+        return;
+    unlock(commit);
+    sched_yield();
+    lock_take(&commit->lock);
+}
+
 /* With the lock, role free: one group. */
 static void commit_one(struct commit *commit, bool durable)
 {
     commit->committing = true;
-    run_group(commit, durable);
+    if (durable)
+        gather(commit);
+    if (!commit->poisoned)
+        run_group(commit, durable);
     release_role(commit);
 }
 

@@ -112,6 +112,7 @@ struct commit {
     struct commit_wakes wakes;
     struct worker_task task;
 
+    uint64_t last_items; /* in the last durable group */
     uint64_t groups, items, bytes, syncs, stalls;
     struct histogram group_items, sync_ns;
 };
