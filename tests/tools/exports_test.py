@@ -10,7 +10,6 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(os.environ["FIRN_SOURCE"])
-HEADER_ROOM = {"disk": "disk", "env": "commit", "log": "log"}  # others: base
 DECLARATION = re.compile(r"\bFIRN_API\b[^;(]*?\b(\w+)\s*\(")
 
 # A library does not print, nor end the program.
@@ -25,7 +24,7 @@ readdir64 stat stat64 fstat fstat64 lstat lstat64 fstatat access link symlink re
 fcntl64 mmap mmap64 munmap poll kill getpid time gettimeofday clock_gettime nanosleep
 clock_nanosleep usleep sleep fopen fopen64 fdopen fclose fread fwrite fprintf eventfd syscall ioctl
 statvfs statvfs64 getenv""".split()
-SYSTEM_ROOMS = {"base", "disk"}
+SYSTEM_ROOMS = {"base", "disk", "faulty"}
 
 
 def nm(*args):
@@ -33,7 +32,7 @@ def nm(*args):
     return done.stdout.splitlines()
 
 
-def declared(rooms):
+def declared():
     """({functions of libfirn}, {functions of libfirn-faulty}) by the headers."""
     own, faulty = set(), set()
     for header in (ROOT / "include/firn").glob("*.h"):
@@ -42,7 +41,7 @@ def declared(rooms):
         names = set(DECLARATION.findall(text))
         if header.stem == "faulty":
             faulty |= names
-        elif HEADER_ROOM.get(header.stem, "base") in ["base", *rooms]:
+        else:
             own |= names
     return own, faulty
 
@@ -83,18 +82,17 @@ def forbidden_calls(objects):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rooms", required=True)
     parser.add_argument("--library", required=True)
-    parser.add_argument("--objects", required=True)
-    parser.add_argument("--faulty")
+    parser.add_argument("--objects", required=True, nargs="+")
+    parser.add_argument("--faulty", required=True)
     args = parser.parse_args()
 
-    own, faulty = declared(args.rooms.split(","))
+    own, faulty = declared()
     found = list(compare("libfirn", own, args.library))
-    if args.faulty:
-        found += compare("libfirn-faulty", faulty, args.faulty)
-    found += forbidden_calls(args.objects)
-    print(f"{len(own)} functions of libfirn, {len(faulty) if args.faulty else 0} of libfirn-faulty")
+    found += compare("libfirn-faulty", faulty, args.faulty)
+    for objects in args.objects:
+        found += forbidden_calls(objects)
+    print(f"{len(own)} functions of libfirn, {len(faulty)} of libfirn-faulty")
     print("\n".join(found))
     return 1 if found else 0
 
