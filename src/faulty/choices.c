@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "faulty/choices.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,6 +155,7 @@ static int list_versions(const struct faulty_choices *choices, const struct faul
     if (versions_widen(versions, most) != 0) {
         return FIRN_ENOMEM;
     }
+    assert(versions->items != NULL);
     uint8_t oldest[FAULTY_SECTOR];
     uint8_t newest[FAULTY_SECTOR];
     selection->lost = 0;

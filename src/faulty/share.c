@@ -114,7 +114,7 @@ static int attach(struct firn_faulty *sim, struct firn_share *share, uint32_t nu
 }
 
 static int map(struct firn_faulty *sim, struct faulty_call *call, const char *path,
-               struct firn_share *share, bool create, struct firn_error *err)
+               struct firn_share *share, bool create, void **memory, struct firn_error *err)
 {
     unsigned flags = FIRN_OPEN_READ | FIRN_OPEN_WRITE | (create ? FIRN_OPEN_CREATE : 0U);
     uint32_t node = FAULTY_NONE;
@@ -124,15 +124,18 @@ static int map(struct firn_faulty *sim, struct faulty_call *call, const char *pa
         return rc;
     }
     rc = make_room(sim, call, node, bytes, create);
-    if (rc == 0 && call->dying) {
-        return faulty_call_survive(sim, call, err);
-    }
-    if (rc == 0) {
-        rc = attach(sim, share, node, bytes);
-    }
     if (rc != 0) {
         return faulty_call_fail(call, rc, err);
     }
+    rc = faulty_call_survive(sim, call, err);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = attach(sim, share, node, bytes);
+    if (rc != 0) {
+        return faulty_call_fail(call, rc, err);
+    }
+    *memory = share->mapping->memory;
     rc = faulty_call_middle(sim, call, err);
     if (rc != 0) {
         faulty_handle_drop(&share->handle);
@@ -156,13 +159,15 @@ int faulty_share(struct firn_disk *disk, const char *path, size_t bytes, bool cr
     }
     struct faulty_call call = {.op = FIRN_FAULTY_SHARE, .path = clean, .length = bytes};
     faulty_enter(sim);
-    int rc = faulty_call_end(sim, &call, map(sim, &call, path, new, create, err));
+    void *mapped = NULL;
+    int rc = map(sim, &call, path, new, create, &mapped, err);
+    (void)faulty_call_end(sim, &call, rc);
     if (rc != 0) {
         free(new);
         return rc;
     }
     *share = new;
-    *memory = new->mapping->memory;
+    *memory = mapped;
     return 0;
 }
 

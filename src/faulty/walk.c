@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "faulty/walk.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,6 +74,7 @@ uint64_t faulty_walk_count(struct faulty_walk *walk, uint32_t number)
 /* Takes the remainder of a division of `*value` by `count`, and leaves the quotient. */
 static uint64_t take(uint64_t *value, uint64_t count)
 {
+    assert(count > 0);
     uint64_t part = *value % count;
     *value /= count;
     return part;

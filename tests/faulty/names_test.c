@@ -324,7 +324,7 @@ static void path_of(int name, char path[8])
 static void make_file(struct firn_faulty *sim, struct history *history, int name)
 {
     char path[8];
-    char number = (char)++history->files;
+    uint8_t number = (uint8_t)++history->files;
     path_of(name, path);
     struct firn_file *file = file_create(sim, path);
     OK(file_write_durable(file, &number, 1, 0));
@@ -368,7 +368,7 @@ static void current_state(struct firn_faulty *sim, char *text)
         files[i] = 0;
         if (firn_faulty_get(sim, path, FIRN_FAULTY_CURRENT, &bytes, &size, NULL) == 0) {
             assert_int_equal(size, 1);
-            files[i] = *(char *)bytes;
+            files[i] = *(uint8_t *)bytes;
             free(bytes);
         }
     }

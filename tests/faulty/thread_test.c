@@ -8,6 +8,7 @@ enum { WRITERS = 4, ROUNDS = 200 };
 
 struct writer {
     struct firn_faulty *sim;
+    struct firn_file *file;
     int number;
     size_t synced; /* bytes of ours that a sync has covered, in the end */
     int rc;
@@ -23,9 +24,7 @@ static void path_of(int number, char path[2])
 static void *append(void *arg)
 {
     struct writer *writer = arg;
-    char path[2];
-    path_of(writer->number, path);
-    struct firn_file *file = file_open(writer->sim, path, FIRN_OPEN_WRITE);
+    struct firn_file *file = writer->file;
     int rc = 0;
     for (size_t i = 0; rc == 0; i++) {
         char byte = (char)('a' + writer->number);
@@ -39,7 +38,6 @@ static void *append(void *arg)
         writer->synced = rc == 0 ? i + 1 : writer->synced;
     }
     writer->rc = rc;
-    file_close(file);
     return NULL;
 }
 
@@ -53,15 +51,17 @@ static void test_writers_and_power_loss(void **state)
         char path[2];
         path_of(i, path);
         put_text(sim, path, "");
+        writers[i] = (struct writer){.sim = sim, .number = i};
+        writers[i].file = file_open(sim, path, FIRN_OPEN_WRITE);
     }
     firn_faulty_crash_at(sim, 3000);
     for (int i = 0; i < WRITERS; i++) {
-        writers[i] = (struct writer){.sim = sim, .number = i};
         OK(pthread_create(&threads[i], NULL, append, &writers[i]));
     }
     for (int i = 0; i < WRITERS; i++) {
         OK(pthread_join(threads[i], NULL));
         assert_int_equal(writers[i].rc, FIRN_EIO);
+        file_close(writers[i].file);
     }
     OK(firn_faulty_restart_random(sim, 1, NULL));
     for (int i = 0; i < WRITERS; i++) {
