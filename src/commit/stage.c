@@ -7,6 +7,8 @@
 #include "commit/commit_private.h"
 #include "commit/env.h"
 
+enum { AHEAD_GROUPS = 2 };
+
 int commit_init(struct commit *commit, struct firn_env *env, const struct commit_ops *ops,
                 void *owner, const struct commit_options *options, struct firn_error *err)
 {
@@ -107,8 +109,36 @@ static int provide_slowly(struct commit *commit, size_t buffers, struct firn_err
     return rc < 0 ? rc : COMMIT_AGAIN;
 }
 
+/* Whether this target's bytes are only handed to the system, and enough of them are staged. */
+static bool is_ahead(const struct commit *commit)
+{
+    const struct commit_options *options = &commit->options;
+    return options->background == COMMIT_WRITE && !options->refuse && !commit->frozen &&
+           commit->filling.bytes >= AHEAD_GROUPS * options->bytes;
+}
+
+/*
+ * Who stages without syncs runs side by side with the one that writes, at most two groups ahead:
+ * what is staged is still in the processor's cache when it is written, and neither has to stop
+ * until all of the pool is written or staged. Where nobody writes, the stager does.
+ */
+static int let_write(struct commit *commit, struct firn_error *err)
+{
+    if (commit->committing) {
+        commit_sleep(commit, &commit->role);
+    } else {
+        lock_release(&commit->lock);
+        commit_push(commit);
+        lock_take(&commit->lock);
+    }
+    int rc = admit(commit, err);
+    return rc < 0 ? rc : COMMIT_AGAIN;
+}
+
 int commit_provide(struct commit *commit, size_t buffers, struct firn_error *err)
 {
+    if (is_ahead(commit))
+        return let_write(commit, err);
     while (commit->spares < buffers) {
         struct commit_buffer *buffer = env_try_get(commit->env);
         if (!buffer)
