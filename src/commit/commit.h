@@ -132,8 +132,8 @@ void commit_done(struct commit *commit);
 int commit_begin(struct commit *commit, struct firn_error *err);
 /*
  * Sees to it that `buffers` spare ones are there. 0; COMMIT_AGAIN: the lock was let go in between,
- * plan anew and ask again; negative (FIRN_EAGAIN, FIRN_ENOMEM, FIRN_EPOISONED, FIRN_ECLOSED): the lock is not
- * held any more.
+ * plan anew and ask again; negative (FIRN_EAGAIN, FIRN_ENOMEM, FIRN_EPOISONED, FIRN_ECLOSED): the
+ * lock is not held any more.
  */
 int commit_provide(struct commit *commit, size_t buffers, struct firn_error *err);
 /* Adds a spare buffer to the group; there must be one. */
