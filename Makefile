@@ -8,6 +8,7 @@ MESON_ARGS ?=
 .PHONY: all build run test bench check install clean help
 
 all: build
+	@echo '$(BUILD)/firn is there. Try: make run'
 
 build:
 	@tools/install-deps build
@@ -29,6 +30,7 @@ check:
 	@tools/run-checks
 
 install: build
+	@echo '$(BUILD)/firn is there. Try: make run'
 	@meson install --no-rebuild -C $(BUILD)
 
 clean:
