@@ -101,7 +101,7 @@ static int read_headers(struct firn_cursor *cursor, const uint8_t *at, struct fi
         cursor->header_capacity = record->header_count;
     }
     record->headers = cursor->headers;
-    return record_read_headers(at, cursor->it.end, record->header_count, cursor->headers);
+    return record_read_headers(at, cursor->it.at, record->header_count, cursor->headers);
 }
 
 /* The batch's checksum is right, but its records are not: a hole of its own. */
