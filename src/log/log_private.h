@@ -165,6 +165,7 @@ struct firn_log {
     struct firn_file *checkpoint_file;
     struct checkpoint_slots slots; /* as found at open */
     bool checkpoint_missing;
+    bool checkpoint_healed; /* a slot was bad, and was written anew */
 
     struct prepare prepare;
     struct worker_task settle;

@@ -286,13 +286,31 @@ static void describe(struct firn_log *log)
     if (r->created)
         snprintf(r->text, sizeof r->text, "created");
     else if (r->clean)
-        snprintf(r->text, sizeof r->text, "closed cleanly; nothing to recover");
+        snprintf(r->text, sizeof r->text, "closed cleanly; %s",
+                 log->checkpoint_healed
+                     ? "one slot of the checkpoint was torn or damaged, and is written anew"
+                     : "nothing to recover");
     else
         snprintf(r->text, sizeof r->text,
                  "not closed cleanly: %" PRIu64 " records kept behind the last checkpoint, %" PRIu64
                  " bytes of a torn tail cut, %" PRIu64 " damaged ranges%s",
                  r->kept_records, r->cut_bytes, r->damaged_ranges,
                  r->truncation_finished ? "; an interrupted truncation was finished" : "");
+}
+
+/*
+ * Whether a bad slot beside a clean one was torn by the first write of a life or damaged can't be
+ * told. The other one says all that it said: written anew, it is whole again.
+ */
+static int heal_checkpoint(struct firn_log *log, struct firn_error *err)
+{
+    if (!log->recovery.clean || log->options.read_only)
+        return 0;
+    if (log->slots.state[0] == 0 && log->slots.state[1] == 0)
+        return 0;
+    log->slots = (struct checkpoint_slots){.equal = true};
+    log->checkpoint_healed = true;
+    return checkpoint_store(log->checkpoint_file, &log->checkpoint, true, err);
 }
 
 /* The segment that goes on growing needs its index in memory. */
@@ -333,6 +351,8 @@ static int recover_listed(struct firn_log *log, struct listing *listing, struct 
         rc = recover_tail(log, &end, err);
     if (rc == 0 && log->checkpoint_missing && !log->options.read_only)
         rc = open_checkpoint_file(log, err);
+    if (rc == 0)
+        rc = heal_checkpoint(log, err);
     if (rc < 0)
         return rc;
     if (log->checkpoint.intent.pending && end.index > log->checkpoint.intent.cut.index)
