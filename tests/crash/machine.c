@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+#include "machine.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SMALL = 40, GROUP = 3 };
+
+static bool wrong(struct machine *machine, const char *format, ...) FIRN_PRINTF(2, 3);
+
+static bool wrong(struct machine *machine, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(machine->why, sizeof machine->why, format, args);
+    va_end(args);
+    return false;
+}
+
+void machine_init(struct machine *machine, enum firn_durability durability, uint64_t segment_bytes)
+{
+    *machine = (struct machine){.durability = durability, .segment_bytes = segment_bytes};
+    if (firn_faulty_new(NULL, &machine->faulty, NULL) < 0)
+        abort();
+    model_init(&machine->model, 0);
+}
+
+void machine_copy(const struct machine *from, struct machine *to)
+{
+    *to = (struct machine){.durability = from->durability, .segment_bytes = from->segment_bytes};
+    if (firn_faulty_clone(from->faulty, &to->faulty, NULL) < 0)
+        abort();
+    model_copy(&from->model, &to->model);
+}
+
+void machine_done(struct machine *machine)
+{
+    machine_close(machine);
+    firn_faulty_free(machine->faulty);
+    model_done(&machine->model);
+}
+
+int machine_open(struct machine *machine)
+{
+    struct firn_env_options env_options = {.manual = true};
+    int rc = firn_env_new(&env_options, &machine->env, &machine->err);
+    if (rc < 0)
+        return rc;
+    struct firn_log_options options = {
+        .disk = firn_faulty_disk(machine->faulty),
+        .env = machine->env,
+        .durability = machine->durability,
+        .segment_bytes = machine->segment_bytes,
+    };
+    rc = firn_log_open(MACHINE_DIR, &options, &machine->log, &machine->err);
+    if (rc < 0) {
+        firn_env_free(machine->env);
+        machine->env = NULL;
+    }
+    return rc;
+}
+
+void machine_acknowledge(struct machine *machine)
+{
+    struct firn_commit_stats stats;
+    firn_log_get_commit_stats(machine->log, &stats);
+    model_acknowledge(&machine->model, stats.epoch_durable);
+}
+
+int machine_close(struct machine *machine)
+{
+    if (!machine->log)
+        return 0;
+    machine_acknowledge(machine);
+    int rc = firn_log_close(machine->log, &machine->err);
+    machine->log = NULL;
+    if (firn_env_free(machine->env) < 0)
+        abort(); /* something is still open in it */
+    machine->env = NULL;
+    if (rc == 0)
+        model_collapse(&machine->model, machine->model.count - 1);
+    /* Epochs begin anew in the next life: what may be there and is not known stays unknown. */
+    for (size_t i = 0; i < machine->model.count; i++)
+        machine->model.chain[i].epoch = i == 0 ? 0 : UINT64_MAX;
+    return rc;
+}
+
+/* ---- operations ---- */
+
+static int append(struct machine *machine, size_t count, size_t value_bytes)
+{
+    struct made_record made[GROUP];
+    struct firn_record records[GROUP];
+    struct model *model = &machine->model;
+    struct firn_appended appended = {0};
+    struct model_state *state = model_push(model);
+    uint64_t index = state->next;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t stamp = model_stamp(model, value_bytes + i);
+        model_make(stamp, &made[i]);
+        records[i] = made[i].record;
+        model_append(model, state, stamp);
+    }
+    int rc = firn_log_append(machine->log, records, count, NULL, &appended, &machine->err);
+    if (rc == 0 || appended.epoch) {
+        state->epoch = appended.epoch;
+        if (appended.index != index)
+            abort();
+    } else {
+        model_pop(model); /* no index was given out */
+    }
+    if (rc == 0 && machine->durability == FIRN_DURABILITY_EACH)
+        model_acknowledge(model, appended.epoch);
+    return rc;
+}
+
+int machine_truncate(struct machine *machine, uint64_t index)
+{
+    struct model_state *state = model_push(&machine->model);
+    state->next = index;
+    int rc = firn_log_truncate(machine->log, index, &machine->err);
+    if (rc == 0)
+        model_collapse(&machine->model, machine->model.count - 1);
+    else if (rc == FIRN_ERANGE || rc == FIRN_EREADONLY)
+        model_pop(&machine->model);
+    return rc;
+}
+
+int machine_remove(struct machine *machine, uint64_t index)
+{
+    struct model *model = &machine->model;
+    if (index > model->lowest)
+        model->lowest = index;
+    int rc = firn_log_remove_before(machine->log, index, &machine->err);
+    if (rc == 0)
+        model->lowest_acknowledged = model->lowest;
+    return rc;
+}
+
+static int flush(struct machine *machine)
+{
+    int rc = firn_log_flush(machine->log, &machine->err);
+    if (rc == 0)
+        model_collapse(&machine->model, machine->model.count - 1);
+    return rc;
+}
+
+static int reopen(struct machine *machine)
+{
+    int rc = machine_close(machine);
+    return rc == 0 ? machine_open(machine) : rc;
+}
+
+void machine_background(struct machine *machine)
+{
+    struct firn_env_stats before, after;
+    if (!machine->env)
+        return;
+    for (int i = 0; i < 8; i++) {
+        firn_env_get_stats(machine->env, &before);
+        firn_env_run(machine->env);
+        firn_env_get_stats(machine->env, &after);
+        if (after.tasks_run == before.tasks_run)
+            break;
+    }
+    machine_acknowledge(machine);
+}
+
+static uint64_t middle(const struct machine *machine)
+{
+    uint64_t next = model_last(&machine->model)->next, lowest = machine->model.lowest;
+    return lowest + (next - lowest + 1) / 2;
+}
+
+int machine_only(struct machine *machine, char operation, size_t value_bytes)
+{
+    uint64_t next = model_last(&machine->model)->next;
+    size_t small = value_bytes ? value_bytes : SMALL;
+    switch (operation) {
+    case 'a':
+        return append(machine, 1, small);
+    case 'g':
+        return append(machine, GROUP, small);
+    case 'r':
+        return append(machine, 1, (size_t)machine->segment_bytes - 140);
+    case 't':
+        return machine_truncate(machine, middle(machine));
+    case 'u':
+        return machine_truncate(machine, next > machine->model.lowest ? next - 1 : next);
+    case 'b':
+        return machine_remove(machine, middle(machine));
+    case 'c':
+        return reopen(machine);
+    case 'f':
+        return flush(machine);
+    case 'p':
+        return firn_log_prepare(machine->log, 4096, &machine->err);
+    default:
+        return 0;
+    }
+}
+
+int machine_do(struct machine *machine, char operation)
+{
+    int rc = machine_only(machine, operation, 0);
+    if (rc == 0)
+        machine_background(machine);
+    return rc;
+}
+
+/* ---- checks ---- */
+
+static int find_state(const struct machine *machine, const struct firn_record *record,
+                      uint64_t index, bool *possible)
+{
+    const struct model *model = &machine->model;
+    int left = 0;
+    for (size_t i = 0; i < model->count; i++) {
+        const struct model_state *state = &model->chain[i];
+        possible[i] = possible[i] && index < state->next &&
+                      model_equals(state->stamps[index - model->first], record);
+        left += possible[i];
+    }
+    return left;
+}
+
+/* Both ways; `possible` keeps the states that agree with every record. */
+static bool read_all(struct machine *machine, bool *possible, uint64_t lowest, uint64_t next)
+{
+    struct firn_cursor *cursor;
+    const struct firn_record *record;
+    struct firn_error *err = &machine->err;
+    if (firn_cursor_open(machine->log, NULL, &cursor, err) < 0)
+        return wrong(machine, "no cursor: %s", err->message);
+    uint64_t index = lowest;
+    bool good = true;
+    int rc = 0;
+    for (; good && (rc = firn_cursor_next(cursor, &record, err)) == 0; index++)
+        if (record->index != index || find_state(machine, record, index, possible) == 0)
+            good = wrong(machine, "record %llu (read as %llu) is none that may be there",
+                         (unsigned long long)index, (unsigned long long)record->index);
+    if (good && (rc != FIRN_EEND || index != next))
+        good = wrong(machine, "reading ended at %llu of %llu: %s", (unsigned long long)index,
+                     (unsigned long long)next, rc == FIRN_EEND ? "the end" : err->message);
+    for (; good && (rc = firn_cursor_prev(cursor, &record, err)) == 0;)
+        if (record->index != --index || find_state(machine, record, index, possible) == 0)
+            good = wrong(machine, "backwards, record %llu is wrong", (unsigned long long)index);
+    if (good && (rc != FIRN_EEND || index != lowest))
+        good = wrong(machine, "reading backwards ended at %llu of %llu: %s",
+                     (unsigned long long)index, (unsigned long long)lowest,
+                     rc == FIRN_EEND ? "the end" : err->message);
+    firn_cursor_close(cursor);
+    return good;
+}
+
+static bool check_state(struct machine *machine)
+{
+    struct model *model = &machine->model;
+    struct firn_log_info info;
+    if (firn_log_get_info(machine->log, &info, &machine->err) < 0)
+        return wrong(machine, "info: %s", machine->err.message);
+    bool *possible = calloc(model->count, sizeof *possible);
+    if (!possible)
+        abort();
+    for (size_t i = 0; i < model->count; i++)
+        possible[i] = model->chain[i].next == info.next_index;
+    bool good = read_all(machine, possible, info.lowest_index, info.next_index);
+    size_t found = model->count;
+    for (size_t i = 0; i < model->count; i++)
+        if (possible[i])
+            found = i;
+    free(possible);
+    if (good && found == model->count)
+        return wrong(machine, "next index %llu; may be %llu (acknowledged) to %llu",
+                     (unsigned long long)info.next_index,
+                     (unsigned long long)model->chain[0].next,
+                     (unsigned long long)model_last(model)->next);
+    if (good && info.lowest_index != model->lowest &&
+        info.lowest_index != model->lowest_acknowledged)
+        return wrong(machine, "lowest index %llu; may be %llu or %llu",
+                     (unsigned long long)info.lowest_index,
+                     (unsigned long long)model->lowest_acknowledged,
+                     (unsigned long long)model->lowest);
+    if (good) {
+        model_collapse(model, found);
+        model->lowest = model->lowest_acknowledged = info.lowest_index;
+    }
+    return good;
+}
+
+static int note_finding(void *arg, const struct firn_finding *finding)
+{
+    return wrong(arg, "verify: %s at %llu: %s", finding->file, (unsigned long long)finding->offset,
+                 finding->text)
+               ? 0
+               : 1;
+}
+
+bool machine_check(struct machine *machine)
+{
+    struct firn_recovery recovery;
+    firn_log_get_recovery(machine->log, &recovery);
+    if (recovery.damaged_ranges)
+        return wrong(machine, "recovery reports damage: %s", recovery.text);
+    if (!check_state(machine))
+        return false;
+    if (firn_log_verify(machine->log, note_finding, machine, NULL, &machine->err) != 0) {
+        if (!machine->why[0])
+            wrong(machine, "verify: %s", machine->err.message);
+        return false;
+    }
+    return true;
+}
+
+bool machine_check_leaks(struct machine *machine)
+{
+    struct firn_faulty_counts counts;
+    firn_faulty_get_counts(machine->faulty, &counts);
+    if (counts.files + counts.locks + counts.shares + counts.events == 0)
+        return true;
+    return wrong(machine, "left open: %llu files, %llu locks, %llu shares, %llu events",
+                 (unsigned long long)counts.files, (unsigned long long)counts.locks,
+                 (unsigned long long)counts.shares, (unsigned long long)counts.events);
+}
+
+static bool appends_again(struct machine *machine)
+{
+    static const char operations[] = "ag";
+    for (int i = 0; i < 2; i++)
+        if (machine_do(machine, operations[i]) < 0)
+            return wrong(machine, "appending again: %s", machine->err.message);
+    if (machine_close(machine) < 0)
+        return wrong(machine, "closing: %s", machine->err.message);
+    if (machine_open(machine) < 0)
+        return wrong(machine, "opening after a clean close: %s", machine->err.message);
+    struct firn_recovery recovery;
+    firn_log_get_recovery(machine->log, &recovery);
+    if (!recovery.clean)
+        return wrong(machine, "not clean after a clean close: %s", recovery.text);
+    return machine_check(machine);
+}
+
+bool machine_check_life(struct machine *machine)
+{
+    if (machine_open(machine) < 0)
+        return wrong(machine, "opening: %s", machine->err.message);
+    bool good = machine_check(machine) && appends_again(machine);
+    if (machine_close(machine) < 0 && good)
+        good = wrong(machine, "closing: %s", machine->err.message);
+    return good && machine_check_leaks(machine);
+}
