@@ -8,8 +8,8 @@
  * is what goes into one segment, and beyond that the disk sets the pace: that is shown too.
  *
  * The baseline writes to memory that the page cache has; a log writes to memory that the system has
- * to find first, and on a virtual machine its host. Memory of another file is freed right before,
- * so that there is some at hand; how much that matters, bare writes to a new file show.
+ * to find first, and on a virtual machine its host. So the same is written once before, and
+ * removed: its memory is at hand then. How much new memory costs, bare writes to a new file show.
  */
 #include "bench.h"
 
@@ -19,12 +19,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LEFT = MIB, PASSES = 4, BALLAST = 2 };
+enum { LEFT = MIB, PASSES = 4 };
 
 struct bulk {
     struct firn_env *env;
-    int fd;      /* what is overwritten */
-    int ballast; /* whose memory is freed */
+    int fd; /* what is overwritten */
 };
 
 /* Fits in a segment of the standard size, 128 MiB. */
@@ -45,15 +44,6 @@ static void drain(struct firn_env *env)
         sched_yield();
         firn_env_get_stats(env, &stats);
     } while (stats.pool_used > LEFT);
-}
-
-/* Frees memory that is in use: twice as much as a pass needs. */
-static int free_memory(struct bench *bench, struct bulk *bulk)
-{
-    if (bare_write_all(bulk->ballast, BALLAST * amount(bench)) == 0 || fsync(bulk->ballast) != 0)
-        return bench_fail(bench, "a bare write: %s", strerror(errno));
-    (void)posix_fadvise(bulk->ballast, 0, 0, POSIX_FADV_DONTNEED);
-    return 0;
 }
 
 /* MB/s of `bytes` of records; negative: failed. Syncs afterwards. */
@@ -87,7 +77,7 @@ static double bare_rate(struct bench *bench, int fd)
 }
 
 /* Into a new file whose space is set aside before, as that of a segment is. */
-static double bare_new_rate(struct bench *bench, struct bulk *bulk)
+static double bare_new_rate(struct bench *bench)
 {
     char path[BENCH_PATH];
     double rate = -1;
@@ -95,7 +85,7 @@ static double bare_new_rate(struct bench *bench, struct bulk *bulk)
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0 || posix_fallocate(fd, 0, (off_t)amount(bench)) != 0)
         (void)bench_fail(bench, "%s: %s", path, strerror(errno));
-    else if (free_memory(bench, bulk) == 0)
+    else
         rate = bare_rate(bench, fd);
     if (fd >= 0)
         (void)close(fd);
@@ -108,19 +98,20 @@ static double log_rate(struct bench *bench, struct bulk *bulk, uint64_t bytes)
 {
     struct firn_log_options options = {.env = bulk->env, .durability = FIRN_DURABILITY_OS};
     struct firn_log *log;
-    double rate = -1;
     if (open_log(bench, "log", &options, &log) < 0)
         return -1;
-    if (free_memory(bench, bulk) == 0)
-        rate = append_rate(bench, bulk, log, bytes);
+    double rate = append_rate(bench, bulk, log, bytes);
     return destroy_log(bench, log) < 0 ? -1 : rate;
 }
 
 static int bulk_pass(struct bench *bench, struct bulk *bulk)
 {
-    double bare = bare_rate(bench, bulk->fd);
-    double firn = bare < 0 ? -1 : log_rate(bench, bulk, amount(bench));
-    double new = firn < 0 ? -1 : bare_new_rate(bench, bulk);
+    double before = log_rate(bench, bulk, amount(bench));
+    double firn = before < 0 ? -1 : log_rate(bench, bulk, amount(bench));
+    double bare = firn < 0 ? -1 : bare_rate(bench, bulk->fd);
+    double new = bare < 0 ? -1 : bare_new_rate(bench);
+    if (new > 0)
+        new = bare_new_rate(bench);
     if (new < 0)
         return -1;
     bench_add(bench, "bare overwrite in blocks of 1 MiB", "MB/s", AIM_NONE, 0, bare, 0);
@@ -144,8 +135,7 @@ static int bulk_runs(struct bench *bench, struct bulk *bulk)
 {
     int rc = 0;
     bulk->fd = bare_zeroed(bench, "bare", amount(bench));
-    bulk->ballast = bare_zeroed(bench, "ballast", MIB);
-    if (bulk->fd < 0 || bulk->ballast < 0)
+    if (bulk->fd < 0)
         return -1;
     for (unsigned run = 0; rc == 0 && run < bench->runs * PASSES && bench_goes_on(); run++)
         rc = bulk_pass(bench, bulk);
@@ -156,17 +146,14 @@ static int bulk_runs(struct bench *bench, struct bulk *bulk)
 
 int bench_bulk(struct bench *bench)
 {
-    struct bulk bulk = {.fd = -1, .ballast = -1};
+    struct bulk bulk = {.fd = -1};
     struct firn_error err = {0};
     if (firn_env_new(NULL, &bulk.env, &err) < 0)
         return bench_fail(bench, "%s", err.message);
     int rc = bulk_runs(bench, &bulk);
     if (bulk.fd >= 0)
         (void)close(bulk.fd);
-    if (bulk.ballast >= 0)
-        (void)close(bulk.ballast);
     remove_file(bench, "bare");
-    remove_file(bench, "ballast");
     if (firn_env_free(bulk.env) < 0)
         rc = bench_fail(bench, "the environment is still in use");
     return rc;
