@@ -228,6 +228,14 @@ void prepare_consider(struct firn_log *log, const struct commit_group *group, bo
 /* Forgets what it knows of a segment that was cut. In a freeze. */
 void prepare_forget(struct firn_log *log);
 
+/* ---- truncate.c ---- */
+
+/*
+ * Removes segments wholly below the lowest index: one that was the last when the beginning was
+ * removed stays until another follows it. With `admin`.
+ */
+int log_remove_below(struct firn_log *log, struct firn_error *err);
+
 /* ---- settle.c ---- */
 
 void settle_task(void *log);

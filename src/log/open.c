@@ -226,6 +226,8 @@ static int close_parts(struct firn_log *log, struct firn_error *err)
     if (rc < 0 || log->checkpoint.clean)
         return rc;
     rc = cut_prepared(log, err);
+    if (rc == 0)
+        log_remove_below(log, NULL); /* what stays goes at the next opening */
     return rc == 0 ? settle_clean(log, err) : rc;
 }
 

@@ -90,8 +90,8 @@ void settle_task(void *arg)
     lock_take(&log->commit.lock);
     bool poisoned = log->commit.poisoned;
     lock_release(&log->commit.lock);
-    if (!poisoned && log->life_started)
-        settle(log, NULL);
+    if (!poisoned && log->life_started && settle(log, NULL) == 0)
+        log_remove_below(log, NULL);
     pthread_mutex_unlock(&log->admin);
 }
 

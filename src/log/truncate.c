@@ -329,6 +329,16 @@ static int remove_segments(struct firn_log *log, uint64_t keep_from, struct firn
     }
 }
 
+int log_remove_below(struct firn_log *log, struct firn_error *err)
+{
+    struct segment *segment = list_find(log, atomic_load(&log->lowest));
+    if (!segment)
+        return 0;
+    uint64_t keep_from = segment->base;
+    segment_unref(segment);
+    return remove_segments(log, keep_from, err);
+}
+
 static int remove_locked(struct firn_log *log, uint64_t index, struct firn_error *err)
 {
     if (index <= atomic_load(&log->lowest))
