@@ -106,7 +106,7 @@ static double log_rate(struct bench *bench, struct bulk *bulk, uint64_t bytes)
 
 static int bulk_pass(struct bench *bench, struct bulk *bulk)
 {
-    double before = log_rate(bench, bulk, amount(bench));
+    double before = log_rate(bench, bulk, 3 * amount(bench));
     double firn = before < 0 ? -1 : log_rate(bench, bulk, amount(bench));
     double bare = firn < 0 ? -1 : bare_rate(bench, bulk->fd);
     double new = bare < 0 ? -1 : bare_new_rate(bench);
