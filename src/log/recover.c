@@ -113,6 +113,10 @@ static int create_log(struct firn_log *log, const struct listing *listing, struc
                               log->dir);
     if (log->options.must_exist || log->options.read_only)
         return firn_error_set(err, FIRN_ENOENT, 0, "%s: there is no log in it", log->dir);
+    /* The directory may be there because an earlier attempt failed before its name was durable. */
+    int rc = disk_make_dirs(log->disk, log->dir, err);
+    if (rc < 0)
+        return rc;
     uint64_t first = log->options.first_index;
     log->checkpoint = (struct checkpoint){.first_index = first, .durable = {first, 0, first}};
     log->recovery.created = true;

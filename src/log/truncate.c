@@ -226,7 +226,7 @@ static int store_intent(struct firn_log *log, const struct checkpoint *next, str
 
 /* From here on a failure leaves the store half-way: opening finishes it, this handle does not. */
 static int carry_out(struct firn_log *log, struct segment *segment, const struct checkpoint *next,
-                     struct firn_error *err)
+                     uint64_t changed, struct firn_error *err)
 {
     int rc = store_intent(log, next, err);
     if (rc < 0)
@@ -241,9 +241,14 @@ static int carry_out(struct firn_log *log, struct segment *segment, const struct
     rc = log_finish_truncation(log, err);
     pthread_mutex_unlock(&log->checkpoint_lock);
     if (rc == 0)
-        rc = shrink(log, segment, next->durable.position, &next->intent.cut, err);
+        rc = shrink(log, segment, changed, &next->intent.cut, err);
     atomic_fetch_add(&log->truncations, 1);
     return rc;
+}
+
+static bool lies_before(const struct place *a, const struct place *b)
+{
+    return a->segment != b->segment ? a->segment < b->segment : a->position < b->position;
 }
 
 static int truncate_frozen(struct firn_log *log, uint64_t index, struct firn_error *err)
@@ -259,9 +264,13 @@ static int truncate_frozen(struct firn_log *log, uint64_t index, struct firn_err
     struct segment *segment = list_find(log, index);
     struct checkpoint planned = log->checkpoint;
     int rc = plan_cut(log, segment, index, &planned, err);
+    uint64_t changed = planned.durable.position;
+    /* Forwards it goes only when the indexes of what it passes are on storage. */
+    if (lies_before(&log->checkpoint.durable, &planned.durable))
+        planned.durable = log->checkpoint.durable;
     if (rc == 0) {
         struct firn_error cause = {0};
-        rc = carry_out(log, segment, &planned, &cause);
+        rc = carry_out(log, segment, &planned, changed, &cause);
         if (rc < 0) {
             commit_poison(&log->commit, &cause);
             if (err)
