@@ -123,8 +123,8 @@ int machine_truncate(struct machine *machine, uint64_t index)
     int rc = firn_log_truncate(machine->log, index, &machine->err);
     if (rc == 0)
         model_collapse(&machine->model, machine->model.count - 1);
-    else if (rc == FIRN_ERANGE || rc == FIRN_EREADONLY)
-        model_pop(&machine->model);
+    else if (rc == FIRN_ERANGE || firn_log_flush(machine->log, NULL) == 0)
+        model_pop(&machine->model); /* it failed before it changed anything */
     return rc;
 }
 
