@@ -32,7 +32,7 @@ static int last_time(struct firn_log *log, uint64_t index, int64_t *time, struct
     if (rc == 0) {
         uint64_t end = segment_durable_end(segment);
         scan_init(&scan, file, 0, end, 8 * 1024);
-        rc = locate(log, segment, &scan, end, index, &base, &hole, err);
+        rc = locate(log, segment, &scan, end, index, false, &base, &hole, err);
         if (rc == 0)
             rc = scan_peek(&scan, &batch, &fault, err);
         if (rc == 0)

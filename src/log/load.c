@@ -107,6 +107,24 @@ static int read_batch(struct firn_cursor *cursor, uint64_t base, struct firn_err
                           (unsigned long long)cursor->hole.next_index - 1);
 }
 
+/* By way of the index; with `checked`, believing no header on the way. */
+static int load_located(struct firn_cursor *cursor, uint64_t index, bool checked,
+                        struct firn_error *err)
+{
+    uint64_t base;
+    cursor->bytes = NULL;
+    cursor->scan.window = CURSOR_WINDOW_LEAST;
+    int rc = locate(cursor->log, cursor->segment, &cursor->scan, readable_end(cursor), index,
+                    checked, &base, &cursor->hole, err);
+    cursor->has_hole = rc == FIRN_EDAMAGED || rc == FIRN_EIO;
+    if (rc == 0)
+        rc = read_batch(cursor, base, err);
+    /* A damaged header claimed a record that lies behind its batch. */
+    if (!checked && cursor->has_hole && index >= cursor->hole.next_index)
+        return load_located(cursor, index, true, err);
+    return rc;
+}
+
 static int load_from_file(struct firn_cursor *cursor, uint64_t index, struct firn_error *err)
 {
     struct firn_log *log = cursor->log;
@@ -116,19 +134,14 @@ static int load_from_file(struct firn_cursor *cursor, uint64_t index, struct fir
     int rc = enter_segment(cursor, index, err);
     if (rc < 0)
         return rc;
-    uint64_t base = index, end = readable_end(cursor);
     if (following == index && cursor->bytes) {
         if (cursor->scan.window < CURSOR_WINDOW_MOST)
             cursor->scan.window *= 2;
-        scan_seek(&cursor->scan, cursor->scan.position, end);
+        scan_seek(&cursor->scan, cursor->scan.position, readable_end(cursor));
+        rc = read_batch(cursor, index, err);
     } else {
-        cursor->bytes = NULL;
-        cursor->scan.window = CURSOR_WINDOW_LEAST;
-        rc = locate(log, cursor->segment, &cursor->scan, end, index, &base, &cursor->hole, err);
-        cursor->has_hole = rc == FIRN_EDAMAGED || rc == FIRN_EIO;
+        rc = load_located(cursor, index, false, err);
     }
-    if (rc == 0)
-        rc = read_batch(cursor, base, err);
     if (rc == FIRN_ERANGE || rc == FIRN_EEND) {
         if (list_next_base(log, cursor->segment->base) != UINT64_MAX)
             return missing_segment(cursor, index, err);

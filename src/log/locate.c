@@ -108,13 +108,14 @@ static int walk(struct scan *scan, bool checked, uint64_t index, uint64_t *base,
 }
 
 int locate(struct firn_log *log, struct segment *segment, struct scan *scan, uint64_t end,
-           uint64_t index, uint64_t *base, struct firn_hole *hole, struct firn_error *err)
+           uint64_t index, bool checked, uint64_t *base, struct firn_hole *hole,
+           struct firn_error *err)
 {
     enum batch_fault fault;
     int rc = begin(segment, scan, end, index, base, err);
     uint64_t start = scan->position, start_base = *base;
     if (rc == 0)
-        rc = walk(scan, false, index, base, &fault, err);
+        rc = walk(scan, checked, index, base, &fault, err);
     if (rc == FIRN_EDAMAGED || rc == FIRN_EIO || rc == FIRN_EEND) {
         scan_seek(scan, start, end);
         *base = start_base;

@@ -267,10 +267,13 @@ int tail_repair(struct firn_log *log, const struct tail *tail, struct firn_error
 /*
  * Positions `scan` (set up for this segment's file) before the batch that holds `index`, whose base
  * is then in *base, looking no further than `end`: 0; FIRN_EDAMAGED or FIRN_EIO with *hole: a
- * damaged range holds it; FIRN_ERANGE: the segment ends before it. Reads headers only.
+ * damaged range holds it; FIRN_ERANGE: the segment ends before it. Reads headers only, unless
+ * `checked`: a damaged header may claim records that it does not have, which shows when the batch
+ * is read.
  */
 int locate(struct firn_log *log, struct segment *segment, struct scan *scan, uint64_t end,
-           uint64_t index, uint64_t *base, struct firn_hole *hole, struct firn_error *err);
+           uint64_t index, bool checked, uint64_t *base, struct firn_hole *hole,
+           struct firn_error *err);
 /* The extent of the damage at `position`, where `expected` should begin. */
 int locate_hole(struct firn_log *log, struct segment *segment, uint64_t position, uint64_t expected,
                 struct firn_hole *hole, struct firn_error *err);

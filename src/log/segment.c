@@ -94,6 +94,8 @@ int segment_build_index(struct segment *segment, struct index *index, uint64_t f
     if (rc < 0)
         return rc;
     struct scan scan;
+    uint64_t expected = segment->base; /* of the first batch: the caller's, where not the start */
+    bool chained = from == 0;
     scan_init(&scan, file, from, to, 0);
     for (;;) {
         struct batch batch;
@@ -102,10 +104,13 @@ int segment_build_index(struct segment *segment, struct index *index, uint64_t f
         rc = scan_peek(&scan, &batch, &fault, err);
         if (rc < 0)
             break;
+        if (batch.base < segment->base || batch.base - segment->base > INT32_MAX ||
+            (chained && batch.base != expected))
+            break;
         if (batch.max_time > *max_time)
             *max_time = batch.max_time;
-        if (batch.base < segment->base || batch.base - segment->base > INT32_MAX)
-            break;
+        expected = batch.base + batch.last_delta + 1;
+        chained = true;
         index_add(index, (uint32_t)(batch.base - segment->base), (uint32_t)position, *max_time);
         scan_skip(&scan, &batch);
     }

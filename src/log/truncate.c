@@ -146,7 +146,7 @@ static int plan_cut(struct firn_log *log, struct segment *segment, uint64_t inde
     if (rc < 0)
         return rc;
     scan_init(&scan, file, 0, segment_durable_end(segment), 0);
-    rc = locate(log, segment, &scan, segment_durable_end(segment), index, &base, &hole, err);
+    rc = locate(log, segment, &scan, segment_durable_end(segment), index, true, &base, &hole, err);
     if (rc == 0)
         rc = cut_batch(&scan, index, next, err);
     if (rc == FIRN_EDAMAGED && hole.first_index == index) {
