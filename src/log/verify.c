@@ -171,7 +171,7 @@ static int check_entries(struct verify *verify, struct segment *segment, struct 
         if (rc < 0 && rc != FIRN_EEND)
             break; /* damage, reported already */
         if (rc == FIRN_EEND || scan.position - batch.bytes != entry.position ||
-            batch.base != segment->base + entry.relative || entry.max_time > max_time) {
+            batch.base != segment->base + entry.relative || entry.max_time != max_time) {
             rc = report_index(verify, segment->base, i, "an entry does not agree with the store");
             break;
         }
