@@ -125,11 +125,14 @@ static int bad_structure(struct firn_cursor *cursor, struct firn_error *err)
 static int next_in_batch(struct firn_cursor *cursor, struct firn_error *err)
 {
     const uint8_t *headers;
+    struct record_iterator before = cursor->it;
     int rc = cursor->batch.attributes & BATCH_COMPRESSION ? FIRN_EDAMAGED : 0;
     if (rc == 0)
         rc = record_next(&cursor->it, &cursor->record, &headers);
     if (rc == 0 && cursor->record.header_count)
         rc = read_headers(cursor, headers, err);
+    if (rc == FIRN_ENOMEM)
+        cursor->it = before; /* the next call reads this record again */
     if (rc == FIRN_EDAMAGED)
         return bad_structure(cursor, err);
     if (rc == 0)

@@ -112,14 +112,19 @@ static int store_file(const struct index *index, struct firn_disk *disk, const c
 int index_store(const struct index *index, struct firn_disk *disk, const char *dir, uint64_t base,
                 struct firn_error *err)
 {
-    char path[DISK_PATH_SIZE];
+    char path[DISK_PATH_SIZE], times_path[DISK_PATH_SIZE];
     int rc = file_path(path, sizeof path, dir, base, "index", err);
     if (rc == 0)
-        rc = store_file(index, disk, path, write_places, err);
+        rc = file_path(times_path, sizeof times_path, dir, base, "timeindex", err);
+    if (rc < 0)
+        return rc;
+    rc = store_file(index, disk, path, write_places, err);
     if (rc == 0)
-        rc = file_path(path, sizeof path, dir, base, "timeindex", err);
-    if (rc == 0)
-        rc = store_file(index, disk, path, write_times, err);
+        rc = store_file(index, disk, times_path, write_times, err);
+    if (rc < 0) { /* none is better than half of one */
+        disk_remove(disk, path, NULL);
+        disk_remove(disk, times_path, NULL);
+    }
     return rc;
 }
 
