@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every allocation of a workload made to fail once. The call says FIRN_ENOMEM, or does without; the
+ * log stays usable, save where memory was wanted for a write in progress, which poisons it and is
+ * said to; nothing acknowledged is lost. (That nothing leaks is for the sanitizers to say.)
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "crash/machine.h"
+
+enum { SEGMENT = 640 };
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *old, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+char *__real_strdup(const char *text);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *old, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
+char *__wrap_strdup(const char *text);
+
+/* The allocation that fails, counted from now; 0: none. The harness' own do not count. */
+static uint64_t fail_in;
+static bool counting;
+static uint64_t failing; /* for messages */
+
+static bool fails(void)
+{
+    return counting && fail_in > 0 && --fail_in == 0;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+    return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *old, size_t size)
+{
+    return fails() ? NULL : __real_realloc(old, size);
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
+{
+    return fails() ? NULL : __real_aligned_alloc(alignment, size);
+}
+
+char *__wrap_strdup(const char *text)
+{
+    return fails() ? NULL : __real_strdup(text);
+}
+
+/* ---- the workload ---------------------------------------------------------------------------- */
+
+enum { RECORDS = 14 };
+
+struct work {
+    struct firn_disk *disk;
+    struct firn_env *env;
+    struct firn_log *log;
+    struct firn_error err;
+    struct model model;
+    uint64_t denied; /* calls that said FIRN_ENOMEM */
+    bool poisoned;
+};
+
+static struct made_record made[3];
+static struct firn_record records[3];
+
+static int start(struct work *work)
+{
+    struct firn_env_options env_options = {.manual = true};
+    counting = true;
+    int rc = firn_env_new(&env_options, &work->env, &work->err);
+    struct firn_log_options options = {
+        .disk = work->disk, .env = work->env, .segment_bytes = SEGMENT};
+    if (rc == 0)
+        rc = firn_log_open("log", &options, &work->log, &work->err);
+    counting = false;
+    if (rc < 0 && work->env)
+        firn_env_free(work->env);
+    if (rc < 0)
+        work->env = NULL;
+    return rc;
+}
+
+static int finish(struct work *work)
+{
+    counting = true;
+    int rc = firn_log_close(work->log, &work->err);
+    counting = false;
+    work->log = NULL;
+    assert_int_equal(firn_env_free(work->env), 0);
+    work->env = NULL;
+    return rc;
+}
+
+/* The storage in RAM says that it is full where it gets no page. */
+static bool is_denied(int rc)
+{
+    return rc == FIRN_ENOMEM || rc == FIRN_ENOSPC;
+}
+
+static void count_result(struct work *work, int rc)
+{
+    if (is_denied(rc))
+        work->denied++;
+    else if (rc == FIRN_EPOISONED)
+        work->poisoned = true;
+    else if (rc < 0)
+        fail_msg("allocation %llu: %s: %s", (unsigned long long)failing, firn_error_name(rc),
+                 work->err.message);
+}
+
+static int append(struct work *work, size_t count)
+{
+    struct firn_appended appended = {0};
+    struct model_state *state = model_push(&work->model);
+    for (size_t i = 0; i < count; i++) {
+        uint64_t stamp = model_stamp(&work->model, 90);
+        model_make(stamp, &made[i]);
+        records[i] = made[i].record;
+        model_append(&work->model, state, stamp);
+    }
+    counting = true;
+    int rc = firn_log_append(work->log, records, count, NULL, &appended, &work->err);
+    firn_env_run(work->env);
+    counting = false;
+    if (rc == 0)
+        model_collapse(&work->model, work->model.count - 1);
+    else if (!appended.epoch)
+        model_pop(&work->model);
+    count_result(work, rc);
+    return rc;
+}
+
+static int print_finding(void *arg, const struct firn_finding *finding)
+{
+    (void)arg;
+    printf("%s at %llu: %s\n", finding->file, (unsigned long long)finding->offset, finding->text);
+    return 0;
+}
+
+/* Reads all; a call that wants memory is made again. */
+static void read_all(struct work *work)
+{
+    struct firn_cursor *cursor = NULL;
+    struct firn_cursor_options options = {.staged = true};
+    const struct firn_record *record;
+    const struct model_state *last = model_last(&work->model);
+    counting = true;
+    int rc = firn_cursor_open(work->log, &options, &cursor, &work->err);
+    if (rc == FIRN_ENOMEM)
+        rc = firn_cursor_open(work->log, &options, &cursor, &work->err);
+    counting = false;
+    assert_int_equal(rc, 0);
+    uint64_t index = work->model.lowest;
+    for (bool again = true;;) {
+        counting = true;
+        rc = firn_cursor_next(cursor, &record, &work->err);
+        counting = false;
+        if (rc == FIRN_ENOMEM && again) {
+            again = false;
+            continue;
+        }
+        if (rc != 0)
+            break;
+        assert_true(index < last->next);
+        assert_true(model_equals(last->stamps[index - work->model.first], record));
+        index++;
+    }
+    if (rc != FIRN_EEND)
+        fail_msg("reading: %s", work->err.message);
+    firn_cursor_close(cursor);
+    assert_int_equal(index, last->next);
+    counting = true;
+    count_result(work, firn_log_verify(work->log, print_finding, NULL, NULL, &work->err));
+    counting = false;
+}
+
+static void truncate_log(struct work *work)
+{
+    struct model_state *state = model_push(&work->model);
+    state->next -= 2;
+    counting = true;
+    int rc = firn_log_truncate(work->log, state->next, &work->err);
+    if (rc < 0) {
+        counting = false;
+        work->poisoned |= firn_log_flush(work->log, NULL) == FIRN_EPOISONED;
+    }
+    counting = false;
+    if (rc == 0)
+        model_collapse(&work->model, work->model.count - 1);
+    else if (!work->poisoned)
+        model_pop(&work->model);
+    count_result(work, rc);
+}
+
+static void remove_start(struct work *work)
+{
+    uint64_t index = work->model.lowest + 4;
+    counting = true;
+    int rc = firn_log_remove_before(work->log, index, &work->err);
+    counting = false;
+    if (rc == 0)
+        work->model.lowest = work->model.lowest_acknowledged = index;
+    count_result(work, rc);
+}
+
+static void run(struct work *work)
+{
+    int rc = start(work);
+    if (is_denied(rc)) {
+        work->denied++;
+        rc = start(work);
+    }
+    if (rc < 0)
+        fail_msg("opening: %s", work->err.message);
+    for (int i = 0; i < RECORDS && !work->poisoned; i++)
+        append(work, i % 3 == 2 ? 3 : 1);
+    if (!work->poisoned)
+        truncate_log(work);
+    if (!work->poisoned)
+        read_all(work);
+    if (!work->poisoned)
+        remove_start(work);
+    if (!work->poisoned)
+        append(work, 1);
+    count_result(work, finish(work));
+}
+
+static void check(struct work *work, uint64_t at)
+{
+    struct firn_log_info info;
+    fail_in = 0;
+    assert_int_equal(start(work), 0);
+    assert_int_equal(firn_log_get_info(work->log, &info, &work->err), 0);
+    bool found = false;
+    for (size_t i = work->model.count; i-- > 0 && !found;)
+        if (work->model.chain[i].next == info.next_index) {
+            model_collapse(&work->model, i);
+            found = true;
+        }
+    if (!found)
+        fail_msg("allocation %llu: next index is %llu, should be %llu", (unsigned long long)at,
+                 (unsigned long long)info.next_index,
+                 (unsigned long long)model_last(&work->model)->next);
+    work->model.lowest = info.lowest_index;
+    work->poisoned = false;
+    read_all(work);
+    assert_int_equal(append(work, 3), 0);
+    read_all(work);
+    assert_int_equal(finish(work), 0);
+}
+
+static void every_allocation_fails(void **state)
+{
+    (void)state;
+    uint64_t at = 0, denied = 0, poisoned = 0;
+    for (bool failed = true; failed;) {
+        failing = at + 1;
+        struct work work = {0};
+        assert_int_equal(firn_disk_memory_new(&work.disk, NULL), 0);
+        model_init(&work.model, 0);
+        fail_in = ++at;
+        run(&work);
+        failed = fail_in == 0;
+        denied += work.denied;
+        poisoned += work.poisoned;
+        check(&work, at);
+        model_done(&work.model);
+        firn_disk_free(work.disk);
+    }
+    printf("note: %llu allocations failed: %llu calls said so, %llu poisoned the log\n",
+           (unsigned long long)at - 1, (unsigned long long)denied, (unsigned long long)poisoned);
+    assert_true(denied > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation_fails)};
+    return cmocka_run_group_tests_name("alloc", tests, NULL, NULL);
+}
