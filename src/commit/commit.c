@@ -19,7 +19,7 @@
 #include "commit/commit_private.h"
 #include "commit/env.h"
 
-enum { ENOUGH_ITEMS = 16 }; /* a group of that many is not waited for to grow */
+enum { ENOUGH_ITEMS = 32 }; /* a group of that many is not waited for to grow */
 
 static struct wait_word *slot_of(struct commit *commit, uint64_t epoch)
 {
