@@ -64,7 +64,8 @@ static int sqlite_peer_put(void *arg, uint64_t first, size_t count, const void *
     struct store *store = arg;
     int rc = count > 1 ? run(store->begin) : 0;
     for (size_t i = 0; rc == 0 && i < count; i++) {
-        sqlite3_bind_int64(store->insert, 1, (sqlite3_int64)(first + i));
+        uint64_t number = first + i;
+        sqlite3_bind_int64(store->insert, 1, (sqlite3_int64)number);
         sqlite3_bind_blob(store->insert, 2, value, (int)size, SQLITE_STATIC);
         rc = run(store->insert);
     }
