@@ -174,6 +174,15 @@ static uint64_t middle(const struct machine *machine)
     return lowest + (next - lowest + 1) / 2;
 }
 
+/* A value that leaves no room beside it, or as large a one as the limits allow. */
+static size_t large(const struct machine *machine)
+{
+    size_t segment = (size_t)machine->segment_bytes;
+    if (segment <= 2048)
+        return segment - 140;
+    return segment - 1300 < MODEL_VALUE_MOST ? segment - 1300 : MODEL_VALUE_MOST;
+}
+
 int machine_only(struct machine *machine, char operation, size_t value_bytes)
 {
     uint64_t next = model_last(&machine->model)->next;
@@ -184,7 +193,7 @@ int machine_only(struct machine *machine, char operation, size_t value_bytes)
     case 'g':
         return append(machine, GROUP, small);
     case 'r':
-        return append(machine, 1, (size_t)machine->segment_bytes - 140);
+        return append(machine, 1, large(machine));
     case 't':
         return machine_truncate(machine, middle(machine));
     case 'u':
