@@ -47,11 +47,11 @@ static const struct kind kinds[] = {
      FIRN_ENOSPC, FIRN_FAULTY_ALWAYS, 0, false},
     {"EMFILE once", FIRN_FAULTY_FAIL, FIRN_FAULTY_OPEN | FIRN_FAULTY_CREATE, FIRN_EMFILE, 1, 0,
      false},
-    {"lost", FIRN_FAULTY_LOSE,
-     FIRN_FAULTY_WRITE | FIRN_FAULTY_WRITE_DURABLE | FIRN_FAULTY_SYNC, FIRN_EIO, 1, 0, false},
+    {"lost", FIRN_FAULTY_LOSE, FIRN_FAULTY_WRITE | FIRN_FAULTY_WRITE_DURABLE | FIRN_FAULTY_SYNC,
+     FIRN_EIO, 1, 0, false},
     {"lost from then on", FIRN_FAULTY_LOSE,
-     FIRN_FAULTY_WRITE | FIRN_FAULTY_WRITE_DURABLE | FIRN_FAULTY_SYNC, FIRN_EIO,
-     FIRN_FAULTY_ALWAYS, 0, false},
+     FIRN_FAULTY_WRITE | FIRN_FAULTY_WRITE_DURABLE | FIRN_FAULTY_SYNC, FIRN_EIO, FIRN_FAULTY_ALWAYS,
+     0, false},
     {"short", FIRN_FAULTY_SHORT, FIRN_FAULTY_READ | FIRN_FAULTY_WRITE | FIRN_FAULTY_WRITE_DURABLE,
      0, 1, FIRN_FAULTY_HALF, true},
     {"short, always", FIRN_FAULTY_SHORT,
@@ -189,8 +189,8 @@ static void try_kind(const struct kind *kind, uint64_t step)
             reported += run.reported > 0;
             failures += !good;
             if (!good && failures <= 8)
-                printf("failed: %s\n  again: test-crash-errors '%s' %s %llu\n", run.why,
-                       kind->name, modes[mode], (unsigned long long)run.at);
+                printf("failed: %s\n  again: test-crash-errors '%s' %s %llu\n", run.why, kind->name,
+                       modes[mode], (unsigned long long)run.at);
         }
     }
     printf("note: %s: %llu places, %llu reported\n", kind->name, (unsigned long long)runs,

@@ -283,8 +283,7 @@ static bool check_state(struct machine *machine)
     free(possible);
     if (good && found == model->count)
         return wrong(machine, "next index %llu; may be %llu (acknowledged) to %llu",
-                     (unsigned long long)info.next_index,
-                     (unsigned long long)model->chain[0].next,
+                     (unsigned long long)info.next_index, (unsigned long long)model->chain[0].next,
                      (unsigned long long)model_last(model)->next);
     if (good && info.lowest_index != model->lowest &&
         info.lowest_index != model->lowest_acknowledged)

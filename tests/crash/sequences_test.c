@@ -3,9 +3,9 @@
  * Every sequence of up to three operations x every crash point x what may survive there.
  *
  * A sequence is run once to count its mutating operations, and again for each of them, with the
- * power lost there. What may survive is tried in clones: all outcomes up to 1,024, a sample drawn by
- * seed beyond that, and torn sectors. States of the disk that were met before with the same model
- * are not tried again. For a sample, the power goes again at each point of the recovery.
+ * power lost there. What may survive is tried in clones: all outcomes up to 1,024, a sample drawn
+ * by seed beyond that, and torn sectors. States of the disk that were met before with the same
+ * model are not tried again. For a sample, the power goes again at each point of the recovery.
  *
  * Arguments: none: the part that an ordinary run of the tests does; --full: all; or what a failure
  * printed: one sequence, one crash point, one outcome.
@@ -154,8 +154,8 @@ static void report(struct campaign *campaign, struct machine *crashed, struct ma
     printf("failed: %s\n  again: test-crash-sequences --mode %s --setup '%s' --sequence %s "
            "--point %llu --which %llu --tear %llu%s\n",
            machine->why, modes[campaign->durability], campaign->setup, campaign->sequence,
-           (unsigned long long)campaign->point, (unsigned long long)which,
-           (unsigned long long)tear, detail);
+           (unsigned long long)campaign->point, (unsigned long long)which, (unsigned long long)tear,
+           detail);
     if (campaign->failures > 2)
         return;
     if (crashed)
@@ -290,8 +290,8 @@ static const struct effort less = {2, 24, 8, 2, 2, 100, 0};
 
 static uint64_t run_mode(enum firn_durability durability, const struct effort *effort)
 {
-    const char *operations =
-        durability == FIRN_DURABILITY_EACH ? MACHINE_OPERATIONS : MACHINE_OPERATIONS "f";
+    const char *operations = durability == FIRN_DURABILITY_EACH ? MACHINE_OPERATIONS
+                                                                : MACHINE_OPERATIONS "f";
     struct campaign campaign = {.effort = *effort, .durability = durability};
     for (unsigned length = 1; length <= effort->length; length++) {
         campaign.setup = "aagcag";
@@ -302,11 +302,12 @@ static uint64_t run_mode(enum firn_durability durability, const struct effort *e
         if (length < 3 || effort == &full)
             try_all(&campaign, operations, length);
     }
-    printf("note: mode %s: %llu crash states explored (and %llu of interrupted recoveries; %llu met "
-           "twice), %llu failed\n",
-           modes[durability], (unsigned long long)campaign.states,
-           (unsigned long long)campaign.recovery_states, (unsigned long long)campaign.skipped,
-           (unsigned long long)campaign.failures);
+    printf(
+        "note: mode %s: %llu crash states explored (and %llu of interrupted recoveries; %llu met "
+        "twice), %llu failed\n",
+        modes[durability], (unsigned long long)campaign.states,
+        (unsigned long long)campaign.recovery_states, (unsigned long long)campaign.skipped,
+        (unsigned long long)campaign.failures);
     free(campaign.seen);
     return campaign.failures;
 }

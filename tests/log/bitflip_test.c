@@ -200,8 +200,8 @@ static bool try_flip(struct flip *flip, bool read_only)
     char path[96];
     snprintf(path, sizeof path, MACHINE_DIR "/%s", flip->file);
     machine_copy(flip->whole, &flip->machine);
-    assert_int_equal(
-        firn_faulty_flip_bit(flip->machine.faulty, path, flip->byte, flip->bit, NULL), 0);
+    assert_int_equal(firn_faulty_flip_bit(flip->machine.faulty, path, flip->byte, flip->bit, NULL),
+                     0);
     bool good = check_flip(flip, read_only);
     machine_done(&flip->machine);
     return good;

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The scenarios that broke a design once, by name.
+ *
+ * 1  failed_sync_then_reopen, killed_then_reopen    8  rotation_at_every_point
+ * 2  failed_zeroing_is_not_the_writers              9  bytes_behind_the_clean_marker
+ * 3  thin_volume_poisons                           10  truncation_at_every_point
+ * 5  stale_batch_behind_zeros                      11  removal_at_every_point
+ * 6  damaged_middle_is_kept                        13  stale_indexes_count_for_nothing
+ * 7  a_batch_inside_a_value
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "machine.h"
+
+#define STORE MACHINE_DIR "/00000000000000000000.log"
+
+enum { SEGMENT = 640 };
+
+static void start(struct machine *machine, enum firn_durability durability, uint64_t segment)
+{
+    machine_init(machine, durability, segment);
+    assert_int_equal(machine_open(machine), 0);
+}
+
+static void check_open(struct machine *machine)
+{
+    if (machine_open(machine) < 0)
+        fail_msg("opening: %s", machine->err.message);
+    if (!machine_check(machine))
+        fail_msg("%s", machine->why);
+}
+
+static void check_life(struct machine *machine)
+{
+    if (!machine_check_life(machine))
+        fail_msg("%s", machine->why);
+}
+
+static uint64_t next_index(struct machine *machine)
+{
+    struct firn_log_info info;
+    assert_int_equal(firn_log_get_info(machine->log, &info, NULL), 0);
+    return info.next_index;
+}
+
+/* The page cache shows what the disk has not got: once a reader was told, it must stay. */
+static void lose_power_after_telling(struct machine *machine)
+{
+    check_open(machine);
+    assert_int_equal(next_index(machine), 3);
+    firn_faulty_power_off(machine->faulty);
+    machine_close(machine);
+    assert_int_equal(firn_faulty_restart(machine->faulty, 0, NULL), 0);
+    check_life(machine);
+    machine_done(machine);
+}
+
+static void failed_sync_then_reopen(void **state)
+{
+    (void)state;
+    struct machine machine;
+    struct firn_faulty_fault lost = {.what = FIRN_FAULTY_LOSE,
+                                     .ops = FIRN_FAULTY_SYNC | FIRN_FAULTY_WRITE_DURABLE,
+                                     .times = FIRN_FAULTY_ALWAYS};
+    start(&machine, FIRN_DURABILITY_OS, 65536);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(machine_do(&machine, 'a'), 0);
+    assert_int_equal(firn_faulty_fail(machine.faulty, &lost, NULL, NULL), 0);
+    assert_int_equal(machine_only(&machine, 'f', 0), FIRN_EPOISONED);
+    firn_faulty_clear(machine.faulty, 0);
+    assert_int_equal(machine_close(&machine), FIRN_EPOISONED);
+    lose_power_after_telling(&machine);
+}
+
+static void killed_then_reopen(void **state)
+{
+    (void)state;
+    struct machine machine;
+    start(&machine, FIRN_DURABILITY_OS, 65536);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(machine_do(&machine, 'a'), 0);
+    firn_faulty_kill(machine.faulty);
+    machine_close(&machine);
+    lose_power_after_telling(&machine);
+}
+
+static void failed_zeroing_is_not_the_writers(void **state)
+{
+    (void)state;
+    struct machine machine;
+    struct firn_faulty_fault lost = {.what = FIRN_FAULTY_FAIL, .ops = FIRN_FAULTY_SYNC};
+    start(&machine, FIRN_DURABILITY_EACH, 1024 * 1024);
+    assert_int_equal(machine_do(&machine, 'a'), 0);
+    assert_int_equal(firn_faulty_fail(machine.faulty, &lost, NULL, NULL), 0);
+    assert_int_equal(firn_log_prepare(machine.log, 500000, NULL), FIRN_EIO);
+    firn_faulty_clear(machine.faulty, 0);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(machine_do(&machine, 'g'), 0);
+    firn_faulty_power_off(machine.faulty);
+    machine_close(&machine);
+    assert_int_equal(firn_faulty_restart(machine.faulty, 0, NULL), 0);
+    check_life(&machine);
+    machine_done(&machine);
+}
+
+static void thin_volume_poisons(void **state)
+{
+    (void)state;
+    struct machine machine;
+    struct firn_faulty_counts counts;
+    start(&machine, FIRN_DURABILITY_EACH, 65536);
+    assert_int_equal(machine_do(&machine, 'a'), 0);
+    firn_faulty_get_counts(machine.faulty, &counts);
+    firn_faulty_set_backing(machine.faulty, 0);
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < 40; i++)
+        rc = machine_only(&machine, 'a', 4000);
+    assert_int_equal(rc, FIRN_EPOISONED);
+    firn_faulty_set_backing(machine.faulty, UINT64_MAX);
+    assert_int_equal(machine_only(&machine, 'a', 0), FIRN_EPOISONED);
+    machine_close(&machine);
+    assert_int_equal(firn_faulty_restart(machine.faulty, 0, NULL), 0);
+    check_life(&machine);
+    machine_done(&machine);
+}
+
+/* Each outcome of a loss of power at each point of one operation. */
+static void everywhere(enum firn_durability durability, uint64_t segment, const char *setup,
+                       char operation, size_t then_bytes)
+{
+    for (uint64_t point = 1;; point++) {
+        struct machine machine, after;
+        struct firn_faulty_counts counts;
+        start(&machine, durability, segment);
+        for (const char *c = setup; *c; c++)
+            assert_int_equal(machine_only(&machine, *c, 600), 0);
+        firn_faulty_get_counts(machine.faulty, &counts);
+        firn_faulty_crash_at(machine.faulty, counts.mutations + point);
+        machine_only(&machine, operation, 600);
+        bool off = firn_faulty_is_off(machine.faulty);
+        machine_close(&machine);
+        uint64_t outcomes = firn_faulty_outcomes(machine.faulty);
+        for (uint64_t which = 0; off && which < outcomes && which < 1024; which++) {
+            machine_copy(&machine, &after);
+            assert_int_equal(firn_faulty_restart(after.faulty, which, NULL), 0);
+            check_open(&after);
+            assert_int_equal(machine_only(&after, 'a', then_bytes), 0);
+            assert_int_equal(machine_only(&after, 'f', 0), 0);
+            firn_faulty_power_off(after.faulty);
+            machine_close(&after);
+            assert_int_equal(firn_faulty_restart(after.faulty, 0, NULL), 0);
+            check_life(&after);
+            machine_done(&after);
+        }
+        machine_done(&machine);
+        if (!off)
+            return;
+    }
+}
+
+/* Of two batches only the second survives; then another of the first one's size is appended. */
+static void stale_batch_behind_zeros(void **state)
+{
+    (void)state;
+    everywhere(FIRN_DURABILITY_OS, 65536, "fggg", 'f', 600);
+    everywhere(FIRN_DURABILITY_EACH, 65536, "aa", 'g', 600);
+}
+
+static void rotation_at_every_point(void **state)
+{
+    (void)state;
+    everywhere(FIRN_DURABILITY_EACH, 1024, "a", 'a', 30);
+    everywhere(FIRN_DURABILITY_OS, 1024, "aa", 'f', 30);
+}
+
+static void truncation_at_every_point(void **state)
+{
+    (void)state;
+    everywhere(FIRN_DURABILITY_EACH, 4096, "gaga", 't', 30);
+    everywhere(FIRN_DURABILITY_EACH, 1024, "aaaa", 't', 30);
+}
+
+static void removal_at_every_point(void **state)
+{
+    (void)state;
+    everywhere(FIRN_DURABILITY_EACH, 1024, "aaaa", 'b', 30);
+}
+
+/* Records that can be read, of those below `next`. */
+static uint64_t count_readable(struct machine *machine, uint64_t next)
+{
+    struct firn_record *record;
+    uint64_t readable = 0;
+    const struct model_state *last = model_last(&machine->model);
+    for (uint64_t index = 0; index < next; index++) {
+        if (firn_log_read(machine->log, index, &record, NULL) < 0)
+            continue;
+        assert_true(model_equals(last->stamps[index], record));
+        firn_record_free(record);
+        readable++;
+    }
+    return readable;
+}
+
+static void flip_and_open(struct machine *machine, uint64_t byte)
+{
+    firn_faulty_power_off(machine->faulty);
+    machine_close(machine);
+    assert_int_equal(firn_faulty_restart(machine->faulty, 0, NULL), 0);
+    assert_int_equal(firn_faulty_flip_bit(machine->faulty, STORE, byte, 3, NULL), 0);
+    assert_int_equal(machine_open(machine), 0);
+}
+
+static void damaged_middle_is_kept(void **state)
+{
+    (void)state;
+    struct machine machine;
+    struct firn_recovery recovery;
+    start(&machine, FIRN_DURABILITY_EACH, 65536);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(machine_only(&machine, 'a', 100), 0);
+    flip_and_open(&machine, 200); /* in the second batch */
+    firn_log_get_recovery(machine.log, &recovery);
+    assert_int_equal(recovery.damaged_ranges, 1);
+    assert_int_equal(recovery.cut_bytes, 0);
+    assert_int_equal(next_index(&machine), 4);
+    assert_int_equal(count_readable(&machine, 4), 3);
+    machine_done(&machine);
+}
+
+static void a_batch_inside_a_value(void **state)
+{
+    (void)state;
+    struct machine machine;
+    struct firn_record *read;
+    void *store;
+    size_t size;
+    start(&machine, FIRN_DURABILITY_EACH, 65536);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(machine_only(&machine, 'a', 100), 0);
+    assert_int_equal(
+        firn_faulty_get(machine.faulty, STORE, FIRN_FAULTY_CURRENT, &store, &size, NULL), 0);
+    uint64_t end = 0; /* a batch of record 0 to 2 as the value of record 3, and what follows it */
+    for (int i = 0; i < 3; i++) {
+        const unsigned char *b = (const unsigned char *)store + end;
+        end += 12 + ((uint64_t)b[10] << 8 | b[11]);
+    }
+    ((unsigned char *)store)[7] = 4; /* a base that would fit behind the damage */
+    struct firn_record record = {.timestamp = 1, .value = {store, (size_t)end}};
+    assert_int_equal(firn_log_append(machine.log, &record, 1, NULL, NULL, NULL), 0);
+    assert_int_equal(firn_log_append(machine.log, &record, 1, NULL, NULL, NULL), 0);
+    flip_and_open(&machine, end + 30); /* in the header of record 3 */
+    assert_int_equal(next_index(&machine), 5);
+    assert_int_equal(firn_log_read(machine.log, 3, &read, NULL), FIRN_EDAMAGED);
+    assert_int_equal(firn_log_read(machine.log, 4, &read, NULL), 0);
+    assert_int_equal(read->value.size, end);
+    firn_record_free(read);
+    free(store);
+    machine_done(&machine);
+}
+
+static void bytes_behind_the_clean_marker(void **state)
+{
+    (void)state;
+    struct machine machine;
+    struct firn_recovery recovery;
+    void *store;
+    size_t size;
+    start(&machine, FIRN_DURABILITY_EACH, 65536);
+    assert_int_equal(machine_do(&machine, 'a'), 0);
+    assert_int_equal(machine_close(&machine), 0);
+    assert_int_equal(
+        firn_faulty_get(machine.faulty, STORE, FIRN_FAULTY_CURRENT, &store, &size, NULL), 0);
+    unsigned char *longer = calloc(1, size + 100);
+    assert_non_null(longer);
+    memcpy(longer, store, size);
+    longer[size + 50] = 1;
+    assert_int_equal(firn_faulty_put(machine.faulty, STORE, longer, size + 100, NULL), 0);
+    free(longer);
+    free(store);
+    check_open(&machine);
+    firn_log_get_recovery(machine.log, &recovery);
+    assert_false(recovery.clean);
+    assert_int_equal(recovery.cut_bytes, 51);
+    machine_close(&machine);
+    check_life(&machine);
+    machine_done(&machine);
+}
+
+static void stale_indexes_count_for_nothing(void **state)
+{
+    (void)state;
+    struct machine machine;
+    unsigned char wrong_places[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 90};
+    unsigned char wrong_times[24] = {0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+                                     0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+    start(&machine, FIRN_DURABILITY_EACH, SEGMENT);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(machine_do(&machine, 'r'), 0);
+    firn_faulty_power_off(machine.faulty);
+    machine_close(&machine);
+    assert_int_equal(firn_faulty_restart(machine.faulty, 0, NULL), 0);
+    assert_int_equal(firn_faulty_put(machine.faulty, MACHINE_DIR "/00000000000000000002.index",
+                                     wrong_places, sizeof wrong_places, NULL),
+                     0);
+    assert_int_equal(firn_faulty_put(machine.faulty, MACHINE_DIR "/00000000000000000002.timeindex",
+                                     wrong_times, sizeof wrong_times, NULL),
+                     0);
+    check_life(&machine);
+    machine_done(&machine);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(failed_sync_then_reopen),
+        cmocka_unit_test(killed_then_reopen),
+        cmocka_unit_test(failed_zeroing_is_not_the_writers),
+        cmocka_unit_test(thin_volume_poisons),
+        cmocka_unit_test(stale_batch_behind_zeros),
+        cmocka_unit_test(damaged_middle_is_kept),
+        cmocka_unit_test(a_batch_inside_a_value),
+        cmocka_unit_test(rotation_at_every_point),
+        cmocka_unit_test(bytes_behind_the_clean_marker),
+        cmocka_unit_test(truncation_at_every_point),
+        cmocka_unit_test(removal_at_every_point),
+        cmocka_unit_test(stale_indexes_count_for_nothing),
+    };
+    return cmocka_run_group_tests_name("rules", tests, NULL, NULL);
+}
