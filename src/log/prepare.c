@@ -102,6 +102,8 @@ static int new_spare(struct firn_log *log, uint64_t bytes, struct firn_error *er
     if (segment)
         atomic_store(&segment->index, index);
     if (!segment || !index) {
+        if (!segment)
+            index_free(index);
         segment_unref(segment);
         return firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory for a segment", log->dir);
     }
