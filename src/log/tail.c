@@ -162,7 +162,47 @@ static int scan_step(struct segment_scan *at, struct firn_error *err)
     return rc == FIRN_EIO && result == FIRN_EEND ? FIRN_EIO : result;
 }
 
-static int scan_segment(struct segment_scan *at, uint64_t from, struct firn_error *err)
+/* The generation of the last batch that begins before `end`, if it can be had. */
+static int last_generation(struct segment *segment, struct index *index, uint64_t end,
+                           uint32_t *generation, struct firn_error *err)
+{
+    struct index_entry entry = {0};
+    struct firn_file *file;
+    struct scan scan;
+    struct batch batch;
+    enum batch_fault fault;
+    int rc = segment_file(segment, &file, err);
+    if (rc < 0)
+        return rc;
+    if (index_count(index))
+        index_get(index, index_count(index) - 1, &entry);
+    scan_init(&scan, file, entry.position, end, 0);
+    while ((rc = scan_peek(&scan, &batch, &fault, err)) == 0) {
+        *generation = batch.generation;
+        scan_skip(&scan, &batch);
+    }
+    scan_done(&scan);
+    return rc == FIRN_ENOMEM ? rc : 0;
+}
+
+/*
+ * No checksum covers a batch's generation: torn, it is too low, and only the batch before tells.
+ * That one may be the last of the segment before.
+ */
+static int start_generation(struct segment_scan *at, struct segment *before, uint64_t from,
+                            struct firn_error *err)
+{
+    if (from > 0)
+        return last_generation(at->segment, at->index, from, &at->tail->generation, err);
+    struct index *index;
+    int rc = before ? segment_index(before, &index, NULL, err) : 0;
+    if (rc < 0 || !before)
+        return rc;
+    return last_generation(before, index, segment_durable_end(before), &at->tail->generation, err);
+}
+
+static int scan_segment(struct segment_scan *at, struct segment *before, uint64_t from,
+                        struct firn_error *err)
 {
     struct segment *segment = at->segment;
     at->size = atomic_load(&segment->reserved_end);
@@ -173,6 +213,8 @@ static int scan_segment(struct segment_scan *at, uint64_t from, struct firn_erro
     int rc = segment_file(segment, &at->file, err);
     if (rc == 0 && from > 0)
         rc = segment_build_index(segment, at->index, 0, from, &segment->max_time, err);
+    if (rc == 0 && segment->base == at->tail->from.segment)
+        rc = start_generation(at, before, from, err);
     if (rc < 0)
         return rc;
     scan_init(&at->scan, at->file, from, at->size, 256 * 1024);
@@ -229,7 +271,8 @@ int tail_scan(struct firn_log *log, struct tail *tail, struct firn_error *err)
             .next_base = i + 1 < list->count ? list->at[i + 1]->base : UINT64_MAX,
             .expected = first ? expected : segment->base,
         };
-        int rc = scan_segment(&at, first ? tail->from.position : 0, err);
+        int rc = scan_segment(&at, i > 0 ? list->at[i - 1] : NULL, first ? tail->from.position : 0,
+                              err);
         if (rc < 0)
             return rc;
         tail->end = (struct place){segment->base, segment_durable_end(segment), at.expected};
