@@ -39,7 +39,7 @@ struct commit_buffer {
     uint32_t used;     /* bytes staged, at most COMMIT_BUFFER_ROOM */
 };
 
-/* Aligned as they will be in the page cache: the system copies them twice as fast then. */
+/* Aligned as they will be in the page cache: the system copies them faster then (half again). */
 static inline uint8_t *commit_bytes(struct commit_buffer *buffer)
 {
     return (uint8_t *)buffer + COMMIT_BUFFER_HEAD + buffer->position % COMMIT_ALIGNMENT;

@@ -86,7 +86,7 @@ static int check(struct firn_log *log, struct append *append, struct firn_error 
         needs_now |= append->records[i].timestamp == 0;
     }
     if (needs_now)
-        append->now = (int64_t)(disk_clock(log->disk, FIRN_CLOCK_REAL) / 1000000);
+        append->now = log_now(log);
     append->batch_size = own_batch_bytes(append);
     size_t most = env_pool_buffers(log->env) / 2 * COMMIT_BUFFER_ROOM;
     if (append->batch_size > most || append->batch_size > log->options.segment_bytes)

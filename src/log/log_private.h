@@ -158,6 +158,9 @@ struct firn_log {
     _Atomic uint64_t durable_next;
     _Atomic uint64_t written_index; /* one above the last record handed to the storage */
     _Atomic uint64_t truncations;   /* odd while one is under way */
+    _Atomic uint64_t now_ticks;     /* when now_ms was read; 0: never */
+    _Atomic int64_t now_ms;
+    atomic_flag now_noting;
 
     pthread_mutex_t admin;
     pthread_mutex_t checkpoint_lock;
@@ -192,6 +195,11 @@ int list_replace_end(struct firn_log *log, struct segment *segment);
 /* Keeps segments with keep_from <= base <= keep_to. FIRN_ENOMEM. */
 int list_keep(struct firn_log *log, uint64_t keep_from, uint64_t keep_to);
 void list_free(struct firn_log *log);
+
+/* ---- now.c ---- */
+
+/* The disk's time in ms since 1970. Any thread. */
+int64_t log_now(struct firn_log *log);
 
 /* ---- write.c: the committer's side; commit_ops ---- */
 
