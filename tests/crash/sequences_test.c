@@ -7,7 +7,7 @@
  * by seed beyond that, and torn sectors. States of the disk that were met before with the same
  * model are not tried again. For a sample, the power goes again at each point of the recovery.
  *
- * Arguments: none: the part that an ordinary run of the tests does; --full: all; or what a failure
+ * Arguments: none: all, or less where sanitizers slow it down; --full: all; or what a failure
  * printed: one sequence, one crash point, one outcome.
  */
 #include <setjmp.h>
@@ -40,7 +40,7 @@ struct campaign {
     struct effort effort;
     enum firn_durability durability;
     const char *setup; /* operations before, which always succeed; "": the log is created */
-    const char *sequence;
+    char sequence[8];
     uint64_t point;  /* the mutation at which the power goes, counted from the setup's end */
     uint64_t states; /* tried */
     uint64_t recovery_states;
@@ -270,14 +270,13 @@ static void try_sequence(struct campaign *campaign)
 static void try_all(struct campaign *campaign, const char *operations, unsigned length)
 {
     size_t kinds = strlen(operations), count = 1;
-    char sequence[8] = {0};
+    memset(campaign->sequence, 0, sizeof campaign->sequence);
     for (unsigned i = 0; i < length; i++)
         count *= kinds;
     for (size_t number = 0; number < count; number++) {
         size_t rest = number;
         for (unsigned i = 0; i < length; i++, rest /= kinds)
-            sequence[i] = operations[rest % kinds];
-        campaign->sequence = sequence;
+            campaign->sequence[i] = operations[rest % kinds];
         try_sequence(campaign);
     }
 }
@@ -285,7 +284,6 @@ static void try_all(struct campaign *campaign, const char *operations, unsigned 
 /* ---- the campaign ---- */
 
 static const struct effort full = {3, ALL_OUTCOMES, 200, 24, 1, 20, 0};
-static const struct effort usual = {3, 128, 24, 6, 1, 200, 0};
 static const struct effort less = {2, 24, 8, 2, 2, 100, 0};
 
 static uint64_t run_mode(enum firn_durability durability, const struct effort *effort)
@@ -295,12 +293,9 @@ static uint64_t run_mode(enum firn_durability durability, const struct effort *e
     struct campaign campaign = {.effort = *effort, .durability = durability};
     for (unsigned length = 1; length <= effort->length; length++) {
         campaign.setup = "aagcag";
-        if (length == 3 && durability != FIRN_DURABILITY_EACH && effort != &full)
-            campaign.effort.crash_step = 3;
         try_all(&campaign, operations, length);
         campaign.setup = "";
-        if (length < 3 || effort == &full)
-            try_all(&campaign, operations, length);
+        try_all(&campaign, operations, length);
     }
     printf(
         "note: mode %s: %llu crash states explored (and %llu of interrupted recoveries; %llu met "
@@ -312,7 +307,7 @@ static uint64_t run_mode(enum firn_durability durability, const struct effort *e
     return campaign.failures;
 }
 
-static const struct effort *chosen = &usual;
+static const struct effort *chosen = &full;
 
 static void each(void **state)
 {
@@ -335,7 +330,7 @@ static void os(void **state)
 /* What a failure printed, again. */
 static int repeat(int argc, char **argv)
 {
-    struct campaign campaign = {.effort = full, .setup = "", .sequence = ""};
+    struct campaign campaign = {.effort = full, .setup = ""};
     uint64_t which = 0, tear = 0;
     campaign.effort.again = 1;
     for (int i = 1; i + 1 < argc; i += 2) {
@@ -347,7 +342,7 @@ static int repeat(int argc, char **argv)
         else if (strcmp(argv[i], "--setup") == 0)
             campaign.setup = value;
         else if (strcmp(argv[i], "--sequence") == 0)
-            campaign.sequence = value;
+            snprintf(campaign.sequence, sizeof campaign.sequence, "%s", value);
         else if (strcmp(argv[i], "--point") == 0)
             campaign.point = strtoull(value, NULL, 10);
         else if (strcmp(argv[i], "--which") == 0)
@@ -374,11 +369,8 @@ int main(int argc, char **argv)
     };
     if (argc > 2)
         return repeat(argc, argv);
-    if (effort && strcmp(effort, "less") == 0)
+    if (effort && strcmp(effort, "less") == 0 && argc == 1)
         chosen = &less;
-    if (argc == 2 && strcmp(argv[1], "--full") == 0)
-        chosen = &full;
-    else
-        alarm(110); /* a deadlock is a failure */
+    alarm(300); /* a deadlock is a failure */
     return cmocka_run_group_tests_name("sequences", tests, NULL, NULL);
 }
