@@ -336,7 +336,7 @@ static size_t slice_bytes(const struct firn_record *record)
 static struct firn_slice copy_slice(uint8_t **at, struct firn_slice slice)
 {
     struct firn_slice copy = {slice.data ? *at : NULL, slice.size};
-    if (slice.size)
+    if (slice.data && slice.size)
         memcpy(*at, slice.data, slice.size);
     *at += slice.size;
     return copy;

@@ -336,7 +336,7 @@ int firn_log_prepare(struct firn_log *log, uint64_t bytes, struct firn_error *er
     if (log->options.read_only)
         return firn_error_set(err, FIRN_EREADONLY, 0, "%s: opened read-only", log->dir);
     int rc = segment_to_prepare(log, &segment, &position, err);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     pthread_mutex_lock(&log->prepare.lock);
     uint64_t goal = position + least(bytes, log->options.segment_bytes);

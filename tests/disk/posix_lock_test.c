@@ -55,7 +55,9 @@ static void read_all_of(const char *path, const char *suffix)
     char byte[64];
     (void)snprintf(name, sizeof name, "%s%s", path, suffix);
     int fd = open(name, O_RDONLY | O_CLOEXEC);
-    while (fd >= 0 && read(fd, byte, sizeof byte) > 0)
+    if (fd < 0)
+        return;
+    while (read(fd, byte, sizeof byte) > 0)
         continue;
     (void)close(fd);
 }
