@@ -58,12 +58,14 @@ struct firn_log_options {
     bool must_exist;        /**< FIRN_ENOENT where there is no log, instead of creating one */
     bool refuse_when_full;  /**< no free buffer: FIRN_EAGAIN from append, instead of waiting */
     enum firn_durability durability;
-    uint64_t group_delay_us; /**< FIRN_DURABILITY_GROUP: at most this late; 0: 10,000 */
-    uint64_t group_bytes;    /**< FIRN_DURABILITY_GROUP: at most this much at risk; 0: 1 MiB */
+    uint64_t group_delay_us; /**< the background begins at most this late to make records durable
+                                  (FIRN_DURABILITY_OS: to hand them to the system); 0: 10,000 */
+    uint64_t group_bytes;    /**< ... or once so many bytes are staged; 0: 1 MiB */
     uint64_t segment_bytes;  /**< most bytes in a segment; 0: 128 MiB; 256 to 2^31 - 1 */
     uint64_t record_bytes;   /**< most bytes of a record's key, value and headers; 0: as many as
-                                  segment and pool allow: the smaller of segment_bytes and half of
-                                  the environment's pool_bytes, less 1 KiB */
+                                  segment and pool allow: the smaller of segment_bytes and of
+                                  half of the environment's pool_bytes, less 1 KiB and
+                                  what a pool's buffers need themselves, 0.2 % */
     uint64_t first_index;    /**< index of the first record of a log that is created; opening a log
                                   that holds a lower one is an error, FIRN_ERANGE */
 };

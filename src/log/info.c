@@ -67,6 +67,8 @@ int firn_log_get_info(struct firn_log *log, struct firn_log_info *info, struct f
                              rc == 0 ? err : NULL);
         rc = rc == 0 ? last : rc;
     }
+    if (rc < 0 && found.damaged_ranges == 0)
+        found.damaged_ranges = 1; /* the one just met */
     *info = found;
     return rc;
 }

@@ -251,8 +251,7 @@ static int note_doomed(void *arg, const char *name, const struct firn_entry *ent
 {
     struct doomed *doomed = arg;
     const char *dot = strrchr(name, '.');
-    bool ours = strcmp(name, CHECKPOINT_NAME) == 0 || strncmp(name, "spare-", 6) == 0 ||
-                strncmp(name, "torn-", 5) == 0 ||
+    bool ours = strncmp(name, "spare-", 6) == 0 || strncmp(name, "torn-", 5) == 0 ||
                 (strspn(name, "0123456789") == 20 && dot == name + 20);
     if (!ours || entry->kind != FIRN_ENTRY_FILE || strlen(name) >= sizeof *doomed->names)
         return 0;
@@ -283,23 +282,36 @@ static int remove_all(struct firn_log *log, struct firn_error *err)
     return rc;
 }
 
+/* The checkpoint goes last but for the lock: up to then a crash leaves an empty log. */
+static int remove_directory(struct firn_log *log, struct firn_error *err)
+{
+    int rc = remove_all(log, err);
+    if (rc == 0)
+        rc = disk_sync_dir(log->disk, log->dir, err);
+    if (rc == 0)
+        rc = remove_name(log, CHECKPOINT_NAME, err);
+    if (rc == 0)
+        rc = remove_name(log, "lock", err);
+    disk_unlock(log->disk, log->lock);
+    log->lock = NULL;
+    if (rc == 0)
+        rc = disk_sync_dir(log->disk, log->dir, err);
+    if (rc == 0)
+        disk_remove_dir(log->disk, log->dir, NULL); /* other people's files may be in it */
+    return rc;
+}
+
 int firn_log_destroy(struct firn_log *log, struct firn_error *err)
 {
     if (log->options.read_only) {
         free_log(log);
         return firn_error_set(err, FIRN_EREADONLY, 0, "opened read-only: not destroyed");
     }
+    firn_log_remove_before(log, atomic_load(&log->durable_next), NULL);
     commit_close(&log->commit, NULL);
     worker_cancel(env_worker(log->env), &log->settle);
     worker_cancel(env_worker(log->env), &log->prepare.task);
-    int rc = remove_all(log, err);
-    static const char *const locks[] = {"lock", "lock.pid"};
-    for (int i = 0; rc == 0 && i < 2; i++)
-        rc = remove_name(log, locks[i], err);
-    if (rc == 0)
-        rc = disk_sync_dir(log->disk, log->dir, err);
-    if (rc == 0)
-        disk_remove_dir(log->disk, log->dir, NULL); /* other people's files may be in it */
+    int rc = remove_directory(log, err);
     free_log(log);
     return rc;
 }

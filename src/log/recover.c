@@ -284,6 +284,21 @@ static int set_end(struct firn_log *log, const struct place *end)
     return 0;
 }
 
+static const char *plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
+static void describe_repair(struct firn_recovery *r)
+{
+    snprintf(r->text, sizeof r->text,
+             "not closed cleanly: %" PRIu64 " record%s kept behind the last checkpoint, %" PRIu64
+             " byte%s of a torn tail cut, %" PRIu64 " damaged range%s%s",
+             r->kept_records, plural(r->kept_records), r->cut_bytes, plural(r->cut_bytes),
+             r->damaged_ranges, plural(r->damaged_ranges),
+             r->truncation_finished ? "; an interrupted truncation was finished" : "");
+}
+
 static void describe(struct firn_log *log)
 {
     struct firn_recovery *r = &log->recovery;
@@ -295,11 +310,7 @@ static void describe(struct firn_log *log)
                      ? "one slot of the checkpoint was torn or damaged, and is written anew"
                      : "nothing to recover");
     else
-        snprintf(r->text, sizeof r->text,
-                 "not closed cleanly: %" PRIu64 " records kept behind the last checkpoint, %" PRIu64
-                 " bytes of a torn tail cut, %" PRIu64 " damaged ranges%s",
-                 r->kept_records, r->cut_bytes, r->damaged_ranges,
-                 r->truncation_finished ? "; an interrupted truncation was finished" : "");
+        describe_repair(r);
 }
 
 /*

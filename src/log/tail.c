@@ -246,7 +246,7 @@ static int no_segments(struct firn_log *log, struct tail *tail)
     struct firn_hole hole = {.first_index = log->checkpoint.first_index,
                              .next_index = tail->end.index,
                              .segment = tail->end.segment};
-    if (tail->end.position == 0)
+    if (tail->end.position == 0 || hole.first_index >= hole.next_index)
         return 0;
     return log_add_hole(log, &hole, "all segments are missing");
 }

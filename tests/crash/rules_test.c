@@ -319,9 +319,91 @@ static void stale_indexes_count_for_nothing(void **state)
     machine_done(&machine);
 }
 
+/* No checksum covers a batch's generation, the bytes 12 to 15. */
+static void torn_generation(void **state)
+{
+    (void)state;
+    struct machine machine;
+    void *store;
+    size_t size;
+    start(&machine, FIRN_DURABILITY_EACH, 65536);
+    assert_int_equal(machine_do(&machine, 'a'), 0);
+    assert_int_equal(machine_close(&machine), 0);
+    assert_int_equal(
+        firn_faulty_get(machine.faulty, STORE, FIRN_FAULTY_CURRENT, &store, &size, NULL), 0);
+    free(store);
+    check_open(&machine);
+    assert_int_equal(machine_only(&machine, 'a', 0), 0);
+    firn_faulty_kill(machine.faulty);
+    machine_close(&machine);
+    for (uint64_t bit = 0; bit < 8; bit++) {
+        struct machine torn;
+        struct firn_recovery recovery;
+        machine_copy(&machine, &torn);
+        assert_int_equal(firn_faulty_flip_bit(torn.faulty, STORE, size + 15, (unsigned)bit, NULL),
+                         0);
+        assert_int_equal(machine_open(&torn), 0);
+        firn_log_get_recovery(torn.log, &recovery);
+        assert_true(recovery.cut_bytes > 0);
+        assert_int_equal(firn_log_verify(torn.log, NULL, NULL, NULL, &torn.err), 0);
+        machine_done(&torn);
+    }
+    machine_done(&machine);
+}
+
+/* Destroyed half-way, it is whole, empty, or gone; never a part of it, never damaged. */
+static void check_destroyed(struct machine *machine, uint64_t held)
+{
+    struct firn_log_info info;
+    if (machine_open(machine) < 0)
+        fail_msg("opening: %s", machine->err.message);
+    assert_int_equal(firn_log_get_info(machine->log, &info, NULL), 0);
+    assert_int_equal(info.damaged_ranges, 0);
+    if (info.lowest_index != info.next_index) {
+        assert_int_equal(info.next_index, held);
+        assert_int_equal(count_readable(machine, held), held);
+    }
+    assert_int_equal(firn_log_verify(machine->log, NULL, NULL, NULL, NULL), 0);
+    struct firn_record record = {.timestamp = 1};
+    assert_int_equal(firn_log_append(machine->log, &record, 1, NULL, NULL, NULL), 0);
+    firn_log_close(machine->log, NULL);
+    machine->log = NULL;
+    assert_int_equal(firn_env_free(machine->env), 0);
+    machine->env = NULL;
+    machine_done(machine);
+}
+
+static void destruction_at_every_point(void **state)
+{
+    (void)state;
+    bool off = true;
+    for (uint64_t point = 1; off; point++) {
+        struct machine machine, after;
+        struct firn_faulty_counts counts;
+        start(&machine, FIRN_DURABILITY_EACH, SEGMENT);
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(machine_do(&machine, 'r'), 0);
+        firn_faulty_get_counts(machine.faulty, &counts);
+        firn_faulty_crash_at(machine.faulty, counts.mutations + point);
+        firn_log_destroy(machine.log, NULL);
+        machine.log = NULL;
+        assert_int_equal(firn_env_free(machine.env), 0);
+        off = firn_faulty_is_off(machine.faulty);
+        uint64_t outcomes = firn_faulty_outcomes(machine.faulty);
+        for (uint64_t which = 0; off && which < outcomes && which < 1024; which++) {
+            machine_copy(&machine, &after);
+            assert_int_equal(firn_faulty_restart(after.faulty, which, NULL), 0);
+            check_destroyed(&after, 3);
+        }
+        machine_done(&machine);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(torn_generation),
+        cmocka_unit_test(destruction_at_every_point),
         cmocka_unit_test(failed_sync_then_reopen),
         cmocka_unit_test(killed_then_reopen),
         cmocka_unit_test(failed_zeroing_is_not_the_writers),
