@@ -70,8 +70,7 @@ class Signals(support.CommandTest):
     def test_while_nobody_reads_the_acknowledgements(self):
         process = self.start_firn("append", "--ack", "-q", self.log)
         Feeder(process)
-        support.wait_until(lambda: support.bytes_in_pipe(process.stdout) > 60000,
-                           "the pipe does not fill")
+        support.wait_until(lambda: support.is_full(process.stdout), "the pipe does not fill")
         process.send_signal(signal.SIGINT)
         self.assertEqual(process.wait(support.TIMEOUT), -signal.SIGINT)
         complete = process.stdout.read().rpartition(b"\n")[0].split(b"\n")

@@ -4,6 +4,7 @@
 import fcntl
 import json
 import os
+import select
 import shutil
 import signal
 import struct
@@ -114,6 +115,16 @@ def bytes_in_pipe(pipe):
     """How many bytes wait in a pipe, seen from either end."""
     size = fcntl.ioctl(pipe.fileno(), termios.FIONREAD, b"\0\0\0\0")
     return struct.unpack("i", size)[0]
+
+
+def is_full(pipe):
+    """Whether who writes to the pipe must wait; `pipe` is its reader's end. (How many bytes that
+    are depends on the sizes of what was written: each page of a pipe may have a rest unused.)"""
+    writer = os.open(f"/proc/self/fd/{pipe.fileno()}", os.O_WRONLY | os.O_NONBLOCK)
+    try:
+        return not select.select([], [writer], [], 0)[1]
+    finally:
+        os.close(writer)
 
 
 def wait_until(condition, what):
