@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Compares what the public headers declare with what the shared libraries export, and looks that
+"""Compares what the public headers declare with what the libraries export, and looks that
 the objects call nothing of libc that their room must not."""
 
 import argparse
@@ -52,8 +52,13 @@ def exported(library):
     return {fields[-1].split("@")[0] for fields in lines if fields[-2] != "A"}
 
 
-def compare(what, names, library):
-    have = exported(library)
+def global_names(archive):
+    """What a static library offers to the linker."""
+    lines = [line.split() for line in nm("-g", "--defined-only", archive)]
+    return {fields[2] for fields in lines if len(fields) == 3}
+
+
+def compare(what, names, have):
     for name in sorted(names - have):
         yield f"{what}: {name} is declared and not exported"
     for name in sorted(have - names):
@@ -85,11 +90,14 @@ def main():
     parser.add_argument("--library", required=True)
     parser.add_argument("--objects", required=True, nargs="+")
     parser.add_argument("--faulty", required=True)
+    parser.add_argument("--archives", required=True, nargs=2)
     args = parser.parse_args()
 
     own, faulty = declared()
-    found = list(compare("libfirn", own, args.library))
-    found += compare("libfirn-faulty", faulty, args.faulty)
+    found = list(compare("libfirn.so", own, exported(args.library)))
+    found += compare("libfirn-faulty.so", faulty, exported(args.faulty))
+    found += compare("libfirn.a", own, global_names(args.archives[0]))
+    found += compare("libfirn-faulty.a", faulty, global_names(args.archives[1]))
     for objects in args.objects:
         found += forbidden_calls(objects)
     print(f"{len(own)} functions of libfirn, {len(faulty)} of libfirn-faulty")
