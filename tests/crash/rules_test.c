@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The scenarios that broke a design once, by name.
+ * The scenarios that broke a design once, by the number of the rule that forbids them:
  *
- * 1  failed_sync_then_reopen, killed_then_reopen    8  rotation_at_every_point
- * 2  failed_zeroing_is_not_the_writers              9  bytes_behind_the_clean_marker
- * 3  thin_volume_poisons                           10  truncation_at_every_point
- * 5  stale_batch_behind_zeros                      11  removal_at_every_point
- * 6  damaged_middle_is_kept                        13  stale_indexes_count_for_nothing
- * 7  a_batch_inside_a_value
+ * 1   failed_sync_then_reopen, killed_then_reopen
+ * 2   failed_zeroing_is_not_the_writers
+ * 3   thin_volume_poisons
+ * 5   stale_batch_behind_zeros
+ * 6   damaged_middle_is_kept, torn_unless_a_later_batch_says_otherwise
+ * 7   a_batch_inside_a_value, torn_generation
+ * 8   rotation_at_every_point
+ * 9   bytes_behind_the_clean_marker
+ * 10  truncation_at_every_point
+ * 11  removal_at_every_point, destruction_at_every_point
+ * 13  stale_indexes_count_for_nothing
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +24,7 @@
 
 #include <cmocka.h>
 
+#include "log/batch.h"
 #include "machine.h"
 
 #define STORE MACHINE_DIR "/00000000000000000000.log"
@@ -237,6 +243,61 @@ static void damaged_middle_is_kept(void **state)
     machine_done(&machine);
 }
 
+/*
+ * One durable batch, and two that were written and never synced, the first of which is bad: torn,
+ * if firn wrote the second, which says so; damage, if a client built it, since nothing else is
+ * known of it then.
+ */
+static void bad_batch_before_a_good_one(bool client, struct firn_recovery *recovery)
+{
+    struct machine machine;
+    struct batch second;
+    void *store;
+    size_t size, first;
+    start(&machine, FIRN_DURABILITY_OS, 65536);
+    assert_int_equal(machine_do(&machine, 'g'), 0);
+    assert_int_equal(machine_do(&machine, 'f'), 0);
+    assert_int_equal(
+        firn_faulty_get(machine.faulty, STORE, FIRN_FAULTY_CURRENT, &store, &size, NULL), 0);
+    assert_int_equal(batch_check(store, size, &second), BATCH_OK);
+    first = second.bytes;
+    free(store);
+    assert_int_equal(machine_only(&machine, 'g', 100), 0);
+    assert_int_equal(machine_only(&machine, 'g', 100), 0);
+    machine_background(&machine);
+    firn_faulty_kill(machine.faulty);
+    machine_close(&machine);
+    assert_int_equal(
+        firn_faulty_get(machine.faulty, STORE, FIRN_FAULTY_CURRENT, &store, &size, NULL), 0);
+    uint8_t *bad = (uint8_t *)store + first, *good;
+    assert_int_equal(batch_check(bad, size - first, &second), BATCH_OK);
+    good = bad + second.bytes;
+    assert_int_equal(batch_check(good, size - first - second.bytes, &second), BATCH_OK);
+    bad[80] ^= 1;
+    second.producer_id = client ? 7 : -1;
+    batch_put(good, &second);
+    batch_set_crc(good, batch_crc(good, second.bytes));
+    assert_int_equal(firn_faulty_put(machine.faulty, STORE, store, size, NULL), 0);
+    free(store);
+    assert_int_equal(machine_open(&machine), 0);
+    firn_log_get_recovery(machine.log, recovery);
+    assert_int_equal(next_index(&machine), client ? 9 : 3);
+    assert_int_equal(count_readable(&machine, next_index(&machine)), client ? 6 : 3);
+    machine_done(&machine);
+}
+
+static void torn_unless_a_later_batch_says_otherwise(void **state)
+{
+    (void)state;
+    struct firn_recovery recovery;
+    bad_batch_before_a_good_one(false, &recovery);
+    assert_int_equal(recovery.damaged_ranges, 0);
+    assert_true(recovery.cut_bytes > 0);
+    bad_batch_before_a_good_one(true, &recovery);
+    assert_int_equal(recovery.damaged_ranges, 1);
+    assert_int_equal(recovery.cut_bytes, 0);
+}
+
 static void a_batch_inside_a_value(void **state)
 {
     (void)state;
@@ -403,6 +464,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(torn_generation),
+        cmocka_unit_test(torn_unless_a_later_batch_says_otherwise),
         cmocka_unit_test(destruction_at_every_point),
         cmocka_unit_test(failed_sync_then_reopen),
         cmocka_unit_test(killed_then_reopen),
