@@ -1,0 +1,177 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Usage: fuzz/seeds.py [DIRECTORY]
+
+Writes the inputs that were made by hand, DIRECTORY/<target>/<name> (default: fuzz/corpus). Run it
+again where a target's input changes its form; all other inputs were found by libFuzzer.
+"""
+
+import pathlib
+import struct
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+# Three records with keys, headers and every kind of "none", built by python3-kafka.
+KAFKA = bytes.fromhex(
+    "0000000000000000" "0000005d" "00000000" "02" "dc1e3800" "0000" "00000002"
+    "0000018bcfe56800" "0000018bcfe56805" "ffffffffffffffff" "ffff" "ffffffff" "00000003"
+    "360000" "00066b6579" "1276616c7565206f6e65" "04" "046831" "0278" "046832" "01"
+    "0c000a0201" "00" "00" "10001304" "00" "01" "02" "0000")
+
+
+def batch(attributes=0, last=2, count=3, records=KAFKA[61:], base=0, magic=2, length=None):
+    fields = struct.pack(">hiqqqhii", attributes, last, 1000, 2000, -1, -1, -1, count) + records
+    length = 9 + len(fields) if length is None else length
+    return struct.pack(">qiibI", base, length, 1, magic, 0) + fields
+
+
+def batch_seeds():
+    mend = 1  # the checksum
+    gaps = b"".join(bytes([12, 0, 0, delta * 2, 1, 0, 0]) for delta in (0, 4, 10))
+    yield "kafka", bytes([0, 1]) + KAFKA
+    yield "kafka-damaged", bytes([0, 1]) + KAFKA[:-1] + b"\1"
+    yield "kafka-cut-to-one", bytes([0, 0]) + KAFKA
+    yield "gzip", bytes([mend, 0]) + batch(attributes=1, records=b"\x1f\x8b compressed")
+    yield "zstd", bytes([mend, 0]) + batch(attributes=4, records=b"\x28\xb5\x2f\xfd")
+    yield "append-time", bytes([mend, 2]) + batch(attributes=8)
+    yield "control", bytes([mend, 0]) + batch(attributes=0x30, last=0, count=1, records=gaps[:7])
+    yield "gaps", bytes([mend, 1]) + batch(last=12, records=gaps)
+    yield "fills-a-gap", bytes([mend, 0]) + batch(last=9, count=0, records=b"")
+    yield "too-many", bytes([mend, 0]) + batch(last=1)
+    yield "one-too-few", bytes([mend, 0]) + batch(last=3, count=4)
+    yield "last-index", bytes([mend, 0]) + batch(base=2**63 - 3)
+    yield "behind-last-index", bytes([mend, 0]) + batch(base=2**63 - 2)
+    yield "old-magic", bytes([0, 0]) + batch(magic=1)
+    yield "length-zero", bytes([0, 0]) + batch(length=0)
+    yield "zeros", bytes(2 + 64)
+    yield "short", bytes([0, 0]) + KAFKA[:60]
+    yield "cut-short", bytes([0, 0]) + KAFKA[:-1]
+
+
+def index_files(places, times, store=4096, how=0):
+    index = b"".join(struct.pack(">II", *place) for place in places)
+    return (struct.pack("<BHH", how, store, len(index)) + index +
+            b"".join(struct.pack(">qI", *time) for time in times))
+
+
+def index_seeds():
+    many = b"".join(struct.pack("<BBHB", 8 * (i % 3 > 0), 1 + i % 7, 100 + i, 20)
+                    for i in range(300))
+    yield "empty", index_files([], [])
+    yield "one-entry", index_files([(0, 0)], [(1700000000000, 0)])
+    yield "three-entries", index_files([(0, 0), (3, 100), (9, 4000)], [(5, 0), (7, 9)])
+    yield "not-ascending", index_files([(0, 0), (3, 100), (2, 200)], [(5, 0)])
+    yield "behind-the-store", index_files([(0, 0), (3, 5000)], [(5, 0)])
+    yield "no-time", index_files([(0, 0)], [])
+    yield "time-of-nothing", index_files([(0, 0)], [(5, 0), (6, 1)])
+    yield "odd-size", index_files([(0, 0)], [(5, 0)]) + b"x"
+    yield "many", struct.pack("<BH", 0xf1, 4096) + many
+    yield "many-added", struct.pack("<BH", 0xf2, 4096) + many.replace(b"\x14", b"\x40")
+
+
+def slot(sequence, flags=0, version=1, durable=(0, 0, 0), end=(0, 0, 0), cut=(0, 0, 0), header=b""):
+    fields = b"FIRNCKP1" + struct.pack(">IQIIQ", version, sequence, flags, 3, durable[0])
+    fields += struct.pack(">QQQ", *durable) + struct.pack(">QQQ", *end)
+    fields += struct.pack(">QI", 1 if flags & 1 else 0, 7 if flags & 1 else 0)
+    fields += struct.pack(">QQQ", *cut)
+    fields += struct.pack(">QB", 40 if header else 0, 1 if header else 0)
+    return (fields + header).ljust(190, b"\0")
+
+
+def checkpoint_seeds():
+    mended = 1 | 2 | 16
+    header = batch()[:61]
+    intent = slot(5, 2, durable=(0, 40, 1), cut=(0, 90, 2), header=header)
+    yield "created", bytes([mended]) + slot(2) + slot(1)
+    yield "clean", bytes([mended | 0x80]) + slot(8, 1, end=(0, 90, 3)) + slot(7, 1, end=(0, 90, 3))
+    yield "intent", bytes([mended]) + slot(4) + intent
+    yield "first-torn", bytes([2 | 16]) + slot(4) + slot(3)
+    yield "second-torn", bytes([1 | 16]) + slot(4) + slot(3)
+    yield "both-torn", bytes([16]) + slot(4) + slot(3)
+    yield "later-version", bytes([mended]) + slot(4) + slot(3, version=2)
+    yield "unknown-flag", bytes([mended]) + slot(4, 4) + slot(3)
+    yield "end-without-clean", bytes([mended]) + slot(4, 0, end=(1, 2, 3)) + slot(3)
+    yield "wrong-place", bytes([mended]) + slot(3) + slot(4)
+    yield "highest-sequence", bytes([mended]) + slot(2**64 - 2) + slot(2**64 - 1)
+    yield "half-a-slot", bytes([0]) + slot(4)
+    yield "missing", b""
+
+
+GOOD, DAMAGED, _, NESTED, GARBAGE, ZEROS, COPY, JUMP, MENDED = range(9)
+PLAIN = bytes([GOOD, 0]) + struct.pack("<H", 20) + bytes([0, 1])  # two records of 20 bytes
+EXACT, PEEK = 4, 8
+
+
+def scan(*parts, how=PEEK, nonzero=(0, 65535)):
+    return struct.pack("<BHH", how, *nonzero) + b"".join(parts)
+
+
+def scan_seeds():
+    in_value = bytes([DAMAGED, 0]) + struct.pack("<H", 20) + bytes([0, 1, 0, 1]) + b"\5\0"
+    in_header = bytes([DAMAGED, 0]) + struct.pack("<H", 20) + bytes([0, 1, 1, 1]) + b"\10\0"
+    large = bytes([GOOD, 1]) + struct.pack("<H", 15000) + bytes([0, 0])
+    nested = bytes([NESTED, 0, 2, 0, 1, 0, 0, 1, 0, 1]) + b"\5\0"
+    yield "good", scan(PLAIN * 3)
+    yield "large", scan(PLAIN, large, PLAIN)
+    yield "large-in-small-window", scan(PLAIN, large, PLAIN, how=PEEK | 1)
+    yield "damaged-value", scan(PLAIN, in_value, PLAIN * 2)
+    yield "damaged-header", scan(PLAIN, in_header, PLAIN * 2, how=PEEK | EXACT)
+    yield "nested", scan(PLAIN, nested, PLAIN * 2, how=EXACT)
+    yield "torn-tail", scan(PLAIN * 2, bytes([COPY, 0]) + b"\x20\0", bytes([ZEROS]) + b"\0\x10")
+    yield "stale-behind-zeros", scan(PLAIN * 2, bytes([ZEROS]) + b"\0\x10", bytes([COPY, 1]))
+    yield "garbage", scan(PLAIN, bytes([GARBAGE, 20]) + b"\2" * 20, PLAIN)
+    yield "mended", scan(PLAIN, bytes([MENDED, 70]) + bytes(57) + b"\0\0\0\1" + bytes(9), PLAIN)
+    yield "gap", scan(PLAIN, bytes([JUMP, 0x43]), PLAIN, how=EXACT)
+
+
+# build: 0 append, 1 group, 2 not waiting, 3 nested, 4 large, 5 flush, 6 background, 7 truncate,
+# 8 remove, 9 reopen, 10 prepare, 11 keep the files; damage: the order of its enum.
+def program(flags, build, damages=(), life=b"\0", steps=None):
+    return (bytes([flags, len(build) if steps is None else steps]) + b"".join(build) +
+            bytes([len(damages)]) + b"".join(damages) + life)
+
+
+def recovery_seeds():
+    one, group, rest = bytes([0, 40]), bytes([1, 20, 3]), bytes([6])
+    build = [one, group, rest, one, one, rest, group]
+    life = bytes([4, 4, 30, 2, 1, 0, 3, 1, 0, 8, 30])
+    crash = 32
+    yield "closed", program(1, build, life=life)
+    yield "crashed", program(1 | crash, build, life=life)
+    yield "group-mode", program(1 | 4 | crash, build, life=life)
+    yield "os-mode", program(1 | 8 | crash, [*build, bytes([2, 30])], life=life)
+    yield "first-index", program(1 | 16, build, life=life)
+    yield "reopened", program(1, [*build, bytes([9]), *build], life=life)
+    yield "truncated", program(1, [*build, bytes([7, 2, 0]), one], life=life)
+    yield "removed", program(1, [*build, bytes([8, 5, 0]), one], life=life)
+    yield "prepared", program(2 | crash, [one, bytes([10, 0, 64]), one], life=life)
+    yield "flipped", program(1, build, [bytes([0, 1, 0, 0, 100, 0, 4])], life=life)
+    yield "index-flipped", program(1, build, [bytes([0, 0, 0, 0, 5, 0, 4])], life=life)
+    yield "flipped-crashed", program(1 | crash, build, [bytes([0, 0, 0, 0, 100, 0, 4])], life=life)
+    yield "scribbled", program(1, build, [bytes([1, 1, 0, 0, 30, 0, 7, 40, 0])], life=life)
+    yield "appended", program(1 | crash, build, [bytes([2, 3, 0, 9, 80, 0])], life=life)
+    yield "cut-off", program(1 | crash, build, [bytes([3, 3, 0, 1, 20, 0])], life=life)
+    yield "segment-removed", program(0, build, [bytes([4, 1, 0])], life=life)
+    yield "checkpoint-removed", program(1, build, [bytes([4, 6, 0])], life=life)
+    yield "segment-copied", program(0, build, [bytes([6, 1, 0, 40, 0])], life=life)
+    older = bytes([7, 1, 0])
+    yield "older-checkpoint", program(1, [one, bytes([11]), *build], [older], life=life)
+    yield "slot-copied", program(1, build, [bytes([8, 0])], life=life)
+    astray = bytes([9, 1, 0, 4, 0, 0, 0, 0, 0, 90, 0, 0, 1])
+    yield "range-copied", program(1, build, [astray], life=life)
+    yield "forged-batch", program(1, build, [bytes([10, 1, 0, 1, 0, 57, 9])], life=life)
+    yield "forged-checkpoint", program(1, build, [bytes([11, 0, 2, 1, 0])], life=life)
+
+
+def main():
+    root = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "corpus"
+    for target, seeds in (("batch", batch_seeds), ("index", index_seeds), ("scan", scan_seeds),
+                          ("checkpoint", checkpoint_seeds), ("recovery", recovery_seeds)):
+        (root / target).mkdir(parents=True, exist_ok=True)
+        for name, data in seeds():
+            (root / target / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()
