@@ -173,7 +173,7 @@ static bool same_slice(const struct firn_slice *a, const struct firn_slice *b)
 {
     if ((a->data == NULL) != (b->data == NULL) || a->size != b->size)
         return false;
-    return a->size == 0 || memcmp(a->data, b->data, a->size) == 0;
+    return a->data == NULL || memcmp(a->data, b->data, a->size) == 0;
 }
 
 static void check_same(const struct firn_record *a, const struct firn_record *b)

@@ -113,6 +113,7 @@ static void remove_file(struct files *files, struct file *file)
 static void replace_file(struct files *files, const char *name, const struct file *from)
 {
     struct file copy;
+    trace("%s takes the place of %s", from->name, name);
     copy_file(&copy, from);
     (void)snprintf(copy.name, sizeof copy.name, "%s", name);
     struct file *file = find_file(files, name);
@@ -208,6 +209,7 @@ static void flip(struct bytes *bytes, struct input *in)
 {
     size_t at = pick_place(bytes, in);
     uint8_t mask = input_u8(in);
+    trace("flip at %zu, mask %#x", at, mask);
     if (at < bytes->size)
         bytes->data[at] ^= mask ? mask : 1;
 }
@@ -232,6 +234,7 @@ static void copy_range(const struct file *from, struct bytes *to, struct input *
     uint8_t *copy = must_alloc(size);
     if (size > 0)
         memcpy(copy, from->bytes.data + at, size);
+    trace("range of %zu bytes from %zu to %zu", size, at, place);
     overwrite(to, place, copy, size);
     free(copy);
 }
@@ -243,8 +246,9 @@ static void copy_to_new_name(struct files *files, const struct file *from, struc
     uint64_t base = input_u8(in);
     uint8_t how = input_u8(in);
     if (how & 4)
-        base = UINT64_MAX >> (how >> 3 & 3);
+        base = UINT64_MAX >> (1 + (how >> 3 & 3));
     (void)snprintf(name, sizeof name, "%020" PRIu64 ".%s", base, suffixes[how & 3]);
+    trace("also named %s", name);
     replace_file(files, name, from);
 }
 
@@ -318,9 +322,9 @@ static void forge_checkpoint(struct files *files, struct input *in)
     struct file *file = find_file(files, CHECKPOINT_NAME);
     if (file == NULL || file->bytes.size < CHECKPOINT_BYTES)
         return;
-    uint8_t changes = input_u8(in);
+    unsigned changes = 1 + input_u8(in) % 4;
     uint8_t *slot = file->bytes.data;
-    for (uint8_t i = 0; i < 1 + changes % 4; i++)
+    for (unsigned i = 0; i < changes; i++)
         forge_field(slot, in);
     /* Both slots say it, the second one later. */
     slot[19] &= 0xfe;
@@ -392,6 +396,8 @@ void damage_files(struct files *files, const struct files *old, struct input *in
     trace("damage of kind %d", (int)kind);
     damage->count++;
     damage->bytes_changed |= kind == FLIP || kind == SCRIBBLE || kind == RANGE || kind == APPEND;
+    damage->blurred |= damage->bytes_changed && kind != FLIP;
+    damage->strayed |= kind == OVER || kind == NEW_NAME;
     damage->forged |= kind == BATCH || kind == CHECKPOINT;
     if (kind == OLDER && old->count > 0) {
         const struct file *file = &old->at[input_below(in, old->count)];

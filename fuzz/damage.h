@@ -5,7 +5,7 @@
 
 #include "fuzz.h"
 
-enum { FILES_MOST = 96, FILE_NAME_SIZE = 48 };
+enum { FILES_MOST = 256, FILE_NAME_SIZE = 48 };
 
 #define LOG_DIR "log"
 
@@ -30,6 +30,8 @@ void files_done(struct files *files);
 struct damage {
     unsigned count;
     bool bytes_changed; /* of a store, so that a batch's place may be another one */
+    bool blurred;       /* more than one byte of it */
+    bool strayed;       /* a file has the name of another one: segments may overlap */
     bool forged;        /* checksums were made right again */
 };
 

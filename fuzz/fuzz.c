@@ -10,23 +10,26 @@
 #include "disk/disk.h"
 #include "log/record.h"
 
-void require(bool holds, const char *what)
+void fail(const char *what)
 {
-    if (holds)
-        return;
     fprintf(stderr, "broken: %s\n", what);
     abort();
+}
+
+FIRN_PRINTF(1, 0)
+static void print_line(const char *format, va_list args)
+{
+    (void)vfprintf(stderr, format, args);
+    (void)fputc('\n', stderr);
 }
 
 void trace(const char *format, ...)
 {
     va_list args;
-    if (getenv("FIRN_FUZZ_TRACE") == NULL)
-        return;
     va_start(args, format);
-    (void)vfprintf(stderr, format, args);
+    if (getenv("FIRN_FUZZ_TRACE") != NULL)
+        print_line(format, args);
     va_end(args);
-    (void)fputc('\n', stderr);
 }
 
 /* ---- the input ------------------------------------------------------------------------------ */

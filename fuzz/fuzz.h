@@ -14,8 +14,14 @@
 /* A target: 0, or it does not return. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Prints what is broken and aborts, unless it holds. */
-void require(bool holds, const char *what);
+/* Prints what is broken and aborts. */
+_Noreturn void fail(const char *what);
+
+static inline void require(bool holds, const char *what)
+{
+    if (!holds)
+        fail(what);
+}
 
 /* Prints what a target does, if $FIRN_FUZZ_TRACE is set: to understand a finding. */
 void trace(const char *format, ...) FIRN_PRINTF(1, 2);

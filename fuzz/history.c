@@ -16,7 +16,7 @@ static void nest_batch(uint8_t *bytes, size_t size, uint64_t index)
         .producer_id = -1,
         .producer_epoch = -1,
     };
-    struct bytes batch = make_batch(&header, 1, "nested", 6);
+    struct bytes batch = make_batch(&header, 1, "nested", NESTED_BYTES);
     if (batch.size <= size)
         memcpy(bytes, batch.data, batch.size);
     bytes_done(&batch);
@@ -136,11 +136,25 @@ void reading_keep(struct reading *reading, uint64_t from, uint64_t to)
 
 bool reading_equals(const struct reading *a, const struct reading *b)
 {
-    if (a->lowest != b->lowest || a->next != b->next || a->count != b->count)
+    /* A hole at the beginning may count as removed: there is nothing in it. */
+    bool whole = a->hole_count + b->hole_count == 0;
+    if ((whole && a->lowest != b->lowest) || a->next != b->next || a->count != b->count)
         return false;
     for (size_t i = 0; i < a->count; i++) {
         if (a->at[i].index != b->at[i].index || a->at[i].mark != b->at[i].mark)
             return false;
+    }
+    return true;
+}
+
+bool reading_agrees(const struct reading *a, const struct reading *b)
+{
+    for (size_t i = 0, j = 0; i < a->count && j < b->count;) {
+        const struct seen *x = &a->at[i], *y = &b->at[j];
+        if (x->index == y->index && x->mark != y->mark)
+            return false;
+        i += x->index <= y->index;
+        j += y->index <= x->index;
     }
     return true;
 }

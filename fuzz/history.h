@@ -11,7 +11,7 @@
 
 #include "fuzz.h"
 
-enum { VALUE_LEAST = 12, HISTORY_MOST = 2048, KEY_MOST = 8, HEADERS_MOST = 3 };
+enum { VALUE_LEAST = 12, HISTORY_MOST = 2048, KEY_MOST = 8, HEADERS_MOST = 3, NESTED_BYTES = 6 };
 
 /* What was ever appended, by serial number. */
 struct history {
@@ -62,6 +62,8 @@ void reading_add_hole(struct reading *reading, const struct firn_hole *hole);
 /* Keeps the records in [from, to). */
 void reading_keep(struct reading *reading, uint64_t from, uint64_t to);
 bool reading_equals(const struct reading *a, const struct reading *b);
+/* No index has one record here and another one there. */
+bool reading_agrees(const struct reading *a, const struct reading *b);
 void reading_copy(struct reading *to, const struct reading *from);
 void reading_done(struct reading *reading);
 /* Whether every index in [from, to) was read or lies in a hole. */
