@@ -62,6 +62,7 @@ def index_seeds():
     yield "one-entry", index_files([(0, 0)], [(1700000000000, 0)])
     yield "three-entries", index_files([(0, 0), (3, 100), (9, 4000)], [(5, 0), (7, 9)])
     yield "not-ascending", index_files([(0, 0), (3, 100), (2, 200)], [(5, 0)])
+    yield "times-descend", index_files([(0, 0), (3, 100)], [(7, 0), (5, 3)])
     yield "behind-the-store", index_files([(0, 0), (3, 5000)], [(5, 0)])
     yield "no-time", index_files([(0, 0)], [])
     yield "time-of-nothing", index_files([(0, 0)], [(5, 0), (6, 1)])
