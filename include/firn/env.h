@@ -52,7 +52,7 @@ struct firn_env_stats {
     uint64_t tasks_run;      /**< pieces of background work done */
 };
 
-/** Any thread. */
+/** The environment's figures as they are now. Any thread. */
 FIRN_API void firn_env_get_stats(struct firn_env *env, struct firn_env_stats *stats);
 
 #ifdef __cplusplus

@@ -145,6 +145,7 @@ struct firn_faulty_counts {
     uint64_t restarts;   /**< power losses survived */
 };
 
+/** The figures as they are now. */
 FIRN_API void firn_faulty_get_counts(struct firn_faulty *faulty, struct firn_faulty_counts *counts);
 
 /* ---- power loss ------------------------------------------------------------------------- */

@@ -177,7 +177,7 @@ FIRN_API int firn_log_flush(struct firn_log *log, struct firn_error *err);
 FIRN_API int firn_log_read(struct firn_log *log, uint64_t index, struct firn_record **record,
                            struct firn_error *err);
 
-/** NULL is fine. */
+/** Releases a record that firn_log_read gave. NULL is fine. */
 FIRN_API void firn_record_free(struct firn_record *record);
 
 /** All zero is the whole log, from its lowest record on, as far as it is durable. */
@@ -193,6 +193,8 @@ struct firn_cursor_options {
  */
 FIRN_API int firn_cursor_open(struct firn_log *log, const struct firn_cursor_options *options,
                               struct firn_cursor **cursor, struct firn_error *err);
+
+/** Releases a cursor. NULL is fine. */
 FIRN_API void firn_cursor_close(struct firn_cursor *cursor);
 
 /**
@@ -261,7 +263,10 @@ struct firn_log_info {
     bool writable;
 };
 
-/** FIRN_EIO and FIRN_EDAMAGED where the times could not be read; all else is filled in then too. */
+/**
+ * What the log holds now. FIRN_EIO and FIRN_EDAMAGED where the times could not be read; all else is
+ * filled in then too.
+ */
 FIRN_API int firn_log_get_info(struct firn_log *log, struct firn_log_info *info,
                                struct firn_error *err);
 
@@ -280,7 +285,7 @@ struct firn_recovery {
     char text[256];           /**< one sentence for people */
 };
 
-/** Never fails. */
+/** What opening the log found and did. Never fails. */
 FIRN_API void firn_log_get_recovery(struct firn_log *log, struct firn_recovery *recovery);
 
 /** Group commit's figures. */
