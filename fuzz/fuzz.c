@@ -58,7 +58,8 @@ uint64_t input_u64(struct input *in)
 
 uint64_t input_below(struct input *in, uint64_t n)
 {
-    return input_u16(in) % n;
+    uint16_t number = input_u16(in);
+    return n > 0 ? number % n : number;
 }
 
 const uint8_t *input_bytes(struct input *in, size_t most, size_t *size)

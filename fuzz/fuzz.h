@@ -36,7 +36,7 @@ struct input {
 uint8_t input_u8(struct input *in);
 uint16_t input_u16(struct input *in); /* little-endian, as all of them */
 uint64_t input_u64(struct input *in);
-/* 0 to n - 1 (n is not 0), from two bytes. */
+/* 0 to n - 1, from two bytes; n 0 stands for 2^64. */
 uint64_t input_below(struct input *in, uint64_t n);
 /* At most `most` bytes; how many is in *size. */
 const uint8_t *input_bytes(struct input *in, size_t most, size_t *size);

@@ -4,10 +4,11 @@
  * and damages its files. Then the log is opened to read and to write, read in both directions,
  * verified, changed, closed and opened again.
  *
- * It opens, or says why not. Unless checksums were forged: what it gives was appended, at that very
- * index; both directions and both ways of opening give the same; what is missing lies in a hole, if
- * the log had been closed; and where store and checkpoint are as they were, nothing is missing. In
- * any case what a cleanly closed log held is there when it is opened again.
+ * It opens, or says why not. Unless checksums were forged or an older checkpoint was put back: what
+ * it gives was appended, and at that very index; who writes finds what who only reads found; after
+ * more appends, cuts, a clean end and a crash the log holds what it should. With one piece of
+ * damage both directions give the same. What is missing lies in a hole, if the log had been closed;
+ * where store and checkpoint are as they were, nothing is missing.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -446,7 +447,10 @@ static void check_again(struct world *world, bool clean, const struct reading *h
     firn_log_get_recovery(world->log, &recovery);
     require(recovery.clean || !clean || world->misled, "a clean end is seen");
     read_log(world, &found);
-    require(reading_equals(held, &found), "what was there is there again");
+    /* With two pieces of damage in a segment it takes an index to find what lies between. */
+    bool alone = world->damage.count < 2;
+    bool same = alone ? reading_equals(held, &found) : reading_agrees(held, &found);
+    require(same || world->misled, "what was there is there again");
     require(close_log(world) == 0, "closing it again");
     reading_done(&found);
 }

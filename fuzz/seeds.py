@@ -118,6 +118,7 @@ def scan_seeds():
     yield "large-in-small-window", scan(PLAIN, large, PLAIN, how=PEEK | 1)
     yield "damaged-value", scan(PLAIN, in_value, PLAIN * 2)
     yield "damaged-header", scan(PLAIN, in_header, PLAIN * 2, how=PEEK | EXACT)
+    yield "damaged-twice", scan(PLAIN, in_value, PLAIN, in_header, PLAIN)
     yield "nested", scan(PLAIN, nested, PLAIN * 2, how=EXACT)
     yield "torn-tail", scan(PLAIN * 2, bytes([COPY, 0]) + b"\x20\0", bytes([ZEROS]) + b"\0\x10")
     yield "stale-behind-zeros", scan(PLAIN * 2, bytes([ZEROS]) + b"\0\x10", bytes([COPY, 1]))
