@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Every allocation of the room made to fail: the linker turns malloc into __wrap_malloc, ... */
+/* Every allocation of the room made to fail. */
 #include "base_test.h"
 
 #include <stdbool.h>
@@ -10,59 +10,16 @@
 #include "base/pool.h"
 #include "base/wait.h"
 #include "base/worker.h"
-
-static unsigned countdown; /* the allocation that brings it to 0 fails */
-
-static bool fails(void)
-{
-    return countdown > 0 && --countdown == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *memory, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-char *__real_strdup(const char *text);
-
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *memory, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-char *__wrap_strdup(const char *text);
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *memory, size_t size)
-{
-    return fails() ? NULL : __real_realloc(memory, size);
-}
-
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
-{
-    return fails() ? NULL : __real_aligned_alloc(alignment, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return fails() ? NULL : __real_strdup(text);
-}
+#include "lib/alloc.h"
 
 static void buffers_stay_as_they_were(void **state)
 {
     (void)state;
     struct buffer buffer = {0};
-    countdown = 1;
+    alloc_fail_in = 1;
     assert_int_equal(buffer_append(&buffer, "abc", 3), FIRN_ENOMEM);
     assert_int_equal(buffer_append(&buffer, "abc", 3), 0);
-    countdown = 1;
+    alloc_fail_in = 1;
     assert_int_equal(buffer_reserve(&buffer, 1000), FIRN_ENOMEM);
     assert_int_equal(buffer.size, 3);
     assert_memory_equal(buffer.data, "abc", 3);
@@ -73,22 +30,22 @@ static void pools_go_on(void **state)
 {
     (void)state;
     struct pool *pool = NULL;
-    countdown = 1;
+    alloc_fail_in = 1;
     assert_int_equal(pool_new(4096, 2 * 4096, &pool), FIRN_ENOMEM);
     assert_null(pool);
     assert_int_equal(pool_new(4096, 2 * 4096, &pool), 0);
     uint32_t seen = pool_returned(pool);
     void *buffer = NULL;
-    countdown = 1;
+    alloc_fail_in = 1;
     assert_null(pool_try_get(pool));
     assert_true(pool_out_of_memory(pool));
     assert_int_not_equal(pool_returned(pool), seen);
-    countdown = 1;
+    alloc_fail_in = 1;
     assert_int_equal(pool_get(pool, WAIT_FOREVER, &buffer), FIRN_ENOMEM);
     assert_null(buffer);
     assert_int_equal(pool_get(pool, WAIT_FOREVER, &buffer), 0);
     assert_false(pool_out_of_memory(pool));
-    countdown = 1;
+    alloc_fail_in = 1;
     assert_null(pool_try_get(pool));
     void *other = pool_try_get(pool); /* the failure used none up */
     assert_non_null(other);
@@ -113,12 +70,12 @@ static void workers_go_on(void **state)
     struct worker_task tasks[TASKS] = {0};
     struct worker *worker = NULL;
     unsigned runs = 0, failures = 0;
-    countdown = 1;
+    alloc_fail_in = 1;
     assert_int_equal(worker_new(true, &worker), FIRN_ENOMEM);
     assert_null(worker);
     assert_int_equal(worker_new(true, &worker), 0);
     for (size_t i = 0; i < TASKS; i++) {
-        countdown = 1;
+        alloc_fail_in = 1;
         int rc = worker_task_init(worker, &tasks[i], count_run, &runs, WORKER_NORMAL);
         if (rc != 0) {
             failures++;
@@ -128,12 +85,12 @@ static void workers_go_on(void **state)
         }
         assert_int_equal(rc, 0);
     }
-    countdown = 1; /* posting needs no memory */
+    alloc_fail_in = 1; /* posting needs no memory */
     for (size_t i = 0; i < TASKS; i++)
         worker_post_at(worker, &tasks[i], TASKS - i);
     assert_int_equal(worker_run_all(worker), TASKS);
-    assert_int_equal(countdown, 1);
-    countdown = 0;
+    assert_int_equal(alloc_fail_in, 1);
+    alloc_fail_in = 0;
     assert_int_equal(runs, TASKS);
     assert_int_equal(failures, 3);
     for (size_t i = 0; i < TASKS; i++)
@@ -148,7 +105,7 @@ static void pools_without_a_trimmer(void **state)
     struct pool *pool = NULL;
     assert_int_equal(worker_new(true, &worker), 0);
     assert_int_equal(pool_new(4096, 4096, &pool), 0);
-    countdown = 1;
+    alloc_fail_in = 1;
     assert_int_equal(pool_trim_by(pool, worker), FIRN_ENOMEM);
     void *buffer = pool_try_get(pool);
     pool_put(pool, buffer);

@@ -8,51 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- allocations that fail ------------------------------------------------------------------- */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-char *__wrap_strdup(const char *text);
-
-/* The allocation that fails, counted from now; 0: none. */
-static int fail_in;
-
-static bool fails(void)
-{
-    return fail_in > 0 && --fail_in == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return fails() ? NULL : __real_realloc(old, size);
-}
-
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
-{
-    return fails() ? NULL : __real_aligned_alloc(alignment, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return fails() ? NULL : __real_strdup(text);
-}
+#include "lib/alloc.h"
 
 /* ---- the calls ------------------------------------------------------------------------------- */
 
@@ -150,10 +106,10 @@ static int fail_each_allocation(struct things *t, int (*call)(struct things *t))
 {
     for (int n = 1; n < 1000; n++) {
         contract_begin(t->w);
-        fail_in = n;
+        alloc_fail_in = n;
         int rc = call(t);
-        bool failed = fail_in == 0;
-        fail_in = 0;
+        bool failed = alloc_fail_in == 0;
+        alloc_fail_in = 0;
         if (!failed) {
             contract_ok(rc, t->w, __FILE__, __LINE__);
             return n - 1;
@@ -198,11 +154,11 @@ static void open_memory(struct contract_world *world)
     int n = 0;
     int rc = 0;
     do {
-        fail_in = ++n;
+        alloc_fail_in = ++n;
         rc = firn_disk_memory_new(&world->disk, &world->err);
         assert_true(rc == 0 || rc == FIRN_ENOMEM);
     } while (rc != 0);
-    fail_in = 0;
+    alloc_fail_in = 0;
     assert_true(n >= 3);
 }
 

@@ -3,53 +3,8 @@
  * Every allocation of the simulator made to fail once: the call says so, made again it works, and
  * the end is the same. (That nothing leaks is for the sanitizers to say.)
  */
+#include "lib/alloc.h"
 #include "support.h"
-
-/* ---- allocations that fail ------------------------------------------------------------------ */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-char *__wrap_strdup(const char *text);
-
-/* The allocation that fails, counted from now; 0: none. */
-static int fail_in;
-
-static bool fails(void)
-{
-    return fail_in > 0 && --fail_in == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return fails() ? NULL : __real_realloc(old, size);
-}
-
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
-{
-    return fails() ? NULL : __real_aligned_alloc(alignment, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return fails() ? NULL : __real_strdup(text);
-}
 
 /* ---- the calls ------------------------------------------------------------------------------ */
 
@@ -265,11 +220,11 @@ static bool run(size_t at, int nth, uint64_t *hash)
         if (calls[i].run == restart_torn) {
             *hash = hash_current(t.sim);
         }
-        fail_in = i == at ? nth : 0;
+        alloc_fail_in = i == at ? nth : 0;
         int rc = calls[i].run(&t);
         if (i == at) {
-            failed = fail_in == 0 && nth != 0;
-            fail_in = 0;
+            failed = alloc_fail_in == 0 && nth != 0;
+            alloc_fail_in = 0;
         }
         if (rc != 0 && (i != at || rc != FIRN_ENOMEM || !failed)) {
             fail_msg("%s: %s, with allocation %d of %s failing", calls[i].name, firn_error_name(rc),

@@ -15,54 +15,11 @@
 #include <cmocka.h>
 
 #include "crash/machine.h"
+#include "lib/alloc.h"
 
 enum { SEGMENT = 640 };
 
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *old, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-char *__wrap_strdup(const char *text);
-
-/* The allocation that fails, counted from now; 0: none. The harness' own do not count. */
-static uint64_t fail_in;
-static bool counting;
 static uint64_t failing; /* for messages */
-
-static bool fails(void)
-{
-    return counting && fail_in > 0 && --fail_in == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *old, size_t size)
-{
-    return fails() ? NULL : __real_realloc(old, size);
-}
-
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
-{
-    return fails() ? NULL : __real_aligned_alloc(alignment, size);
-}
-
-char *__wrap_strdup(const char *text)
-{
-    return fails() ? NULL : __real_strdup(text);
-}
 
 /* ---- the workload ---------------------------------------------------------------------------- */
 
@@ -84,13 +41,13 @@ static struct firn_record records[3];
 static int start(struct work *work)
 {
     struct firn_env_options env_options = {.manual = true};
-    counting = true;
+    alloc_paused = false;
     int rc = firn_env_new(&env_options, &work->env, &work->err);
     struct firn_log_options options = {
         .disk = work->disk, .env = work->env, .segment_bytes = SEGMENT};
     if (rc == 0)
         rc = firn_log_open("log", &options, &work->log, &work->err);
-    counting = false;
+    alloc_paused = true;
     if (rc < 0 && work->env)
         firn_env_free(work->env);
     if (rc < 0)
@@ -100,9 +57,9 @@ static int start(struct work *work)
 
 static int finish(struct work *work)
 {
-    counting = true;
+    alloc_paused = false;
     int rc = firn_log_close(work->log, &work->err);
-    counting = false;
+    alloc_paused = true;
     work->log = NULL;
     assert_int_equal(firn_env_free(work->env), 0);
     work->env = NULL;
@@ -136,10 +93,10 @@ static int append(struct work *work, size_t count)
         records[i] = made[i].record;
         model_append(&work->model, state, stamp);
     }
-    counting = true;
+    alloc_paused = false;
     int rc = firn_log_append(work->log, records, count, NULL, &appended, &work->err);
     firn_env_run(work->env);
-    counting = false;
+    alloc_paused = true;
     if (rc == 0)
         model_collapse(&work->model, work->model.count - 1);
     else if (!appended.epoch)
@@ -162,17 +119,17 @@ static void read_all(struct work *work)
     struct firn_cursor_options options = {.staged = true};
     const struct firn_record *record;
     const struct model_state *last = model_last(&work->model);
-    counting = true;
+    alloc_paused = false;
     int rc = firn_cursor_open(work->log, &options, &cursor, &work->err);
     if (rc == FIRN_ENOMEM)
         rc = firn_cursor_open(work->log, &options, &cursor, &work->err);
-    counting = false;
+    alloc_paused = true;
     assert_int_equal(rc, 0);
     uint64_t index = work->model.lowest;
     for (bool again = true;;) {
-        counting = true;
+        alloc_paused = false;
         rc = firn_cursor_next(cursor, &record, &work->err);
-        counting = false;
+        alloc_paused = true;
         if (rc == FIRN_ENOMEM && again) {
             again = false;
             continue;
@@ -187,22 +144,22 @@ static void read_all(struct work *work)
         fail_msg("reading: %s", work->err.message);
     firn_cursor_close(cursor);
     assert_int_equal(index, last->next);
-    counting = true;
+    alloc_paused = false;
     count_result(work, firn_log_verify(work->log, print_finding, NULL, NULL, &work->err));
-    counting = false;
+    alloc_paused = true;
 }
 
 static void truncate_log(struct work *work)
 {
     struct model_state *state = model_push(&work->model);
     state->next -= 2;
-    counting = true;
+    alloc_paused = false;
     int rc = firn_log_truncate(work->log, state->next, &work->err);
     if (rc < 0) {
-        counting = false;
+        alloc_paused = true;
         work->poisoned |= firn_log_flush(work->log, NULL) == FIRN_EPOISONED;
     }
-    counting = false;
+    alloc_paused = true;
     if (rc == 0)
         model_collapse(&work->model, work->model.count - 1);
     else if (!work->poisoned)
@@ -213,9 +170,9 @@ static void truncate_log(struct work *work)
 static void remove_start(struct work *work)
 {
     uint64_t index = work->model.lowest + 4;
-    counting = true;
+    alloc_paused = false;
     int rc = firn_log_remove_before(work->log, index, &work->err);
-    counting = false;
+    alloc_paused = true;
     if (rc == 0)
         work->model.lowest = work->model.lowest_acknowledged = index;
     count_result(work, rc);
@@ -246,7 +203,7 @@ static void run(struct work *work)
 static void check(struct work *work, uint64_t at)
 {
     struct firn_log_info info;
-    fail_in = 0;
+    alloc_fail_in = 0;
     assert_int_equal(start(work), 0);
     assert_int_equal(firn_log_get_info(work->log, &info, &work->err), 0);
     bool found = false;
@@ -271,14 +228,15 @@ static void every_allocation_fails(void **state)
 {
     (void)state;
     uint64_t at = 0, denied = 0, poisoned = 0;
+    alloc_paused = true;
     for (bool failed = true; failed;) {
         failing = at + 1;
         struct work work = {0};
         assert_int_equal(firn_disk_memory_new(&work.disk, NULL), 0);
         model_init(&work.model, 0);
-        fail_in = ++at;
+        alloc_fail_in = (int)++at;
         run(&work);
-        failed = fail_in == 0;
+        failed = alloc_fail_in == 0;
         denied += work.denied;
         poisoned += work.poisoned;
         check(&work, at);
