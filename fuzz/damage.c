@@ -396,6 +396,7 @@ void damage_files(struct files *files, const struct files *old, struct input *in
     trace("damage of kind %d", (int)kind);
     damage->count++;
     damage->bytes_changed |= kind == FLIP || kind == SCRIBBLE || kind == RANGE || kind == APPEND;
+    damage->flipped |= kind == FLIP;
     damage->blurred |= damage->bytes_changed && kind != FLIP;
     damage->strayed |= kind == OVER || kind == NEW_NAME;
     damage->forged |= kind == BATCH || kind == CHECKPOINT;

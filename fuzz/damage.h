@@ -30,6 +30,7 @@ void files_done(struct files *files);
 struct damage {
     unsigned count;
     bool bytes_changed; /* of a store, so that a batch's place may be another one */
+    bool flipped;       /* a byte of it */
     bool blurred;       /* more than one byte of it */
     bool strayed;       /* a file has the name of another one: segments may overlap */
     bool forged;        /* checksums were made right again */

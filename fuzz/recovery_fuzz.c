@@ -25,8 +25,9 @@ struct world {
     struct firn_log *log;
     struct firn_log_options options;
     struct history history;
-    struct reading model; /* what the log must hold, and `next` with what is staged */
-    uint64_t acknowledged;
+    struct reading model;  /* what the log must hold, and `next` with what is staged */
+    uint64_t acknowledged; /* durable at the end: below this index */
+    uint64_t claimed;      /* below this index, and a later batch says so */
     struct files old, before, now;
     bool clean;
     struct damage damage;
@@ -111,8 +112,11 @@ static void build_append(struct world *world, unsigned kind)
     bool nested = kind == 3;
     if (kind == 4)
         value_bytes = (uint32_t)world->options.segment_bytes / 256 * value_bytes / 2;
+    uint64_t durable = log_info(world).next_index;
     int rc = append(world, &world->model, count, nested ? 120 : value_bytes, nested, kind == 2);
     require(rc == 0 || rc == FIRN_ETOOBIG, "a log takes what is appended");
+    if (rc == 0 && kind != 2 && world->options.durability == FIRN_DURABILITY_EACH)
+        world->claimed = durable;
 }
 
 static uint64_t pick_index(struct world *world, const struct reading *model)
@@ -129,6 +133,8 @@ static void build_cut(struct world *world, bool end)
           rc == 0 ? "0" : firn_error_name(rc));
     require(rc == 0, "a log can be cut");
     reading_keep(&world->model, end ? 0 : index, end ? index : UINT64_MAX);
+    if (end && index < world->claimed)
+        world->claimed = index;
 }
 
 static void build_reopen(struct world *world)
@@ -365,6 +371,9 @@ static void check_found(struct world *world, const struct reading *found)
     } else if (kept && world->clean && !world->damage.strayed) {
         require(found->next >= model->next, "a log that was closed ends no earlier");
         require(reading_covers(found, model->lowest, model->next), "what is lost is in a hole");
+    } else if (kept && world->damage.count == 1 && world->damage.flipped) {
+        require(reading_covers(found, model->lowest, world->claimed),
+                "what a later batch knows to be durable is not taken for a torn tail");
     }
 }
 

@@ -149,6 +149,8 @@ def recovery_seeds():
     yield "removed", program(1, [*build, bytes([8, 5, 0]), one], life=life)
     yield "prepared", program(2 | crash, [one, bytes([10, 0, 64]), one], life=life)
     yield "flipped", program(1, build, [bytes([0, 1, 0, 0, 100, 0, 4])], life=life)
+    several = [one, one, one, one]
+    yield "flipped-before-others", program(35, several, [bytes([0, 0, 0, 0, 100, 0, 4])], life=life)
     yield "index-flipped", program(1, build, [bytes([0, 0, 0, 0, 5, 0, 4])], life=life)
     yield "flipped-crashed", program(1 | crash, build, [bytes([0, 0, 0, 0, 100, 0, 4])], life=life)
     yield "scribbled", program(1, build, [bytes([1, 1, 0, 0, 30, 0, 7, 40, 0])], life=life)
