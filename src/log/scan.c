@@ -15,7 +15,13 @@
 #include "base/crc.h"
 #include "disk/disk.h"
 
-enum { WINDOW = 128 * 1024, PAGE = 4096, BLOCK = 16 * 1024 };
+enum {
+    WINDOW = 128 * 1024,
+    PAGE = 4096,
+    BLOCK = 16 * 1024,
+    NEAR = 2 * PAGE,
+    FEW_PEEKS = 8,
+};
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -227,11 +233,26 @@ int scan_next(struct scan *scan, struct batch *batch, const uint8_t **bytes,
     return 0;
 }
 
+/*
+ * How far ahead to read for a header. One or a few are read alone; who goes on from one to the
+ * next, where hardly a page lies between them, is better served by large reads.
+ */
+static size_t ahead_of_peek(struct scan *scan)
+{
+    if (available(scan) >= BATCH_HEADER)
+        return 0;
+    uint64_t end = buffered_end(scan);
+    bool near = scan->buffered > 0 && scan->position >= scan->buffer_at &&
+                scan->position < end + NEAR;
+    scan->near_peeks = near ? scan->near_peeks + 1 : 0;
+    return scan->near_peeks > FEW_PEEKS ? scan->window : 0;
+}
+
 int scan_peek(struct scan *scan, struct batch *batch, enum batch_fault *fault,
               struct firn_error *err)
 {
     struct batch found;
-    int rc = read_header(scan, 0, &found, fault, err);
+    int rc = read_header(scan, ahead_of_peek(scan), &found, fault, err);
     if (rc == 0)
         *batch = found;
     return rc;

@@ -18,6 +18,7 @@ struct scan {
     size_t capacity;
     uint64_t buffer_at; /* position of buffer[0] */
     size_t buffered;
+    unsigned near_peeks; /* reads of headers in a row, each near the one before */
 };
 
 /* The caller's memory; reads [position, end) of `file`, which it does not own. window 0: 128 KiB.
@@ -40,7 +41,8 @@ void scan_seek(struct scan *scan, uint64_t position, uint64_t end);
 int scan_next(struct scan *scan, struct batch *batch, const uint8_t **bytes,
               enum batch_fault *fault, struct firn_error *err);
 
-/* Like scan_next, but only parses the header (reads no more than it must, checks no checksum) */
+/* Like scan_next, but only parses the header: checks no checksum, and reads no more than it must,
+   until it shows that one header after another is wanted. */
 int scan_peek(struct scan *scan, struct batch *batch, enum batch_fault *fault,
               struct firn_error *err);
 
