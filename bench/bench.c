@@ -25,6 +25,7 @@ static const struct entry entries[] = {
     {"read", bench_read, "reading from the page cache, checked"},
     {"peers", bench_peers, "the same work by other stores"},
     {"many", bench_many, "1,000 logs in one process"},
+    {"large", bench_large, "large logs: opening them, reading at random"},
 };
 enum { ENTRIES = sizeof entries / sizeof entries[0] };
 

@@ -53,6 +53,7 @@ int bench_bulk(struct bench *bench);
 int bench_read(struct bench *bench);
 int bench_peers(struct bench *bench);
 int bench_many(struct bench *bench);
+int bench_large(struct bench *bench);
 /* The program that bench_many runs: its memory is that of the logs alone. */
 int bench_many_child(const char *mode, const char *dir);
 
@@ -111,6 +112,11 @@ int open_log(struct bench *bench, const char *name, const struct firn_log_option
              struct firn_log **log);
 /* Destroys it, or reports why that does not work. */
 int destroy_log(struct bench *bench, struct firn_log *log);
+
+/* ---- unsynced.c ---- */
+
+/* This machine's storage, on which nothing is ever synced. Static. */
+int unsynced_disk(struct bench *bench, struct firn_disk **disk);
 
 /* ---- bare.c: the baselines ---- */
 
