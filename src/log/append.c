@@ -293,6 +293,8 @@ static int provide_space(struct firn_log *log, const struct plan *plan, struct f
 static int check_next(const struct firn_log *log, const struct append *append,
                       struct firn_error *err)
 {
+    if (log->staging.next_index > (uint64_t)INT64_MAX - append->count)
+        return firn_error_set(err, FIRN_ERANGE, 0, "%s: all indexes are used up", log->dir);
     if (!append->options->if_next || append->options->next_index == log->staging.next_index)
         return 0;
     return firn_error_set(err, FIRN_EMISMATCH, 0, "%s: the next index is %llu, not %llu", log->dir,

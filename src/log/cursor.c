@@ -126,7 +126,7 @@ static int next_in_batch(struct firn_cursor *cursor, struct firn_error *err)
 {
     const uint8_t *headers;
     struct record_iterator before = cursor->it;
-    int rc = cursor->batch.attributes & BATCH_COMPRESSION ? FIRN_EDAMAGED : 0;
+    int rc = cursor_can_iterate(cursor) ? 0 : FIRN_EDAMAGED;
     if (rc == 0)
         rc = record_next(&cursor->it, &cursor->record, &headers);
     if (rc == 0 && cursor->record.header_count)
@@ -144,7 +144,7 @@ static int next_in_batch(struct firn_cursor *cursor, struct firn_error *err)
 static int go_to_record(struct firn_cursor *cursor, uint64_t index, struct firn_error *err)
 {
     int rc = 0;
-    if (cursor->it_index > index) {
+    if (cursor->it_index > index && cursor_can_iterate(cursor)) {
         record_iterate(&cursor->it, cursor->bytes, &cursor->batch);
         cursor->it_index = cursor->batch.base;
     }
@@ -194,6 +194,8 @@ static int find_starts(struct firn_cursor *cursor, struct firn_error *err)
     if (cursor->starts_valid)
         return 0;
     size_t count = cursor->batch.count;
+    if (!cursor_can_iterate(cursor))
+        return bad_structure(cursor, err);
     if (count > cursor->starts_capacity) {
         const uint8_t **starts = realloc(cursor->starts, count * sizeof *starts);
         if (!starts)

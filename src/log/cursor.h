@@ -46,4 +46,10 @@ struct firn_cursor {
 int cursor_load(struct firn_cursor *cursor, uint64_t index, struct firn_error *err);
 void cursor_drop(struct firn_cursor *cursor); /* forgets batch and segment */
 
+/* Not what is compressed, in this version. */
+static inline bool cursor_can_iterate(const struct firn_cursor *cursor)
+{
+    return (cursor->batch.attributes & BATCH_COMPRESSION) == 0;
+}
+
 #endif

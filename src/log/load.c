@@ -34,8 +34,54 @@ static void accept_batch(struct firn_cursor *cursor, const uint8_t *bytes)
 {
     cursor->bytes = bytes;
     cursor->starts_valid = false;
-    record_iterate(&cursor->it, bytes, &cursor->batch);
+    if (cursor_can_iterate(cursor))
+        record_iterate(&cursor->it, bytes, &cursor->batch);
     cursor->it_index = cursor->batch.base;
+}
+
+/* The file of a segment is missing, or ends early: [first, next) is nowhere. */
+static int missing(struct firn_cursor *cursor, uint64_t first, uint64_t next,
+                   struct firn_error *err)
+{
+    const struct segment *segment = cursor->segment;
+    cursor->hole = (struct firn_hole){.first_index = first, .next_index = next, .segment = first};
+    if (segment) {
+        cursor->hole.segment = segment->base;
+        cursor->hole.offset = readable_end(cursor);
+    }
+    cursor->has_hole = true;
+    return firn_error_set(err, FIRN_EDAMAGED, 0, "%s: records %llu to %llu are missing",
+                          cursor->log->dir, (unsigned long long)first,
+                          (unsigned long long)next - 1);
+}
+
+/* Before the first segment, or without any. */
+static int missing_start(struct firn_cursor *cursor, uint64_t index, struct firn_error *err)
+{
+    struct firn_log *log = cursor->log;
+    struct segment *first = list_first(log);
+    uint64_t lowest = atomic_load_explicit(&log->lowest, memory_order_acquire);
+    uint64_t next = first ? first->base
+                          : atomic_load_explicit(&log->durable_next, memory_order_acquire);
+    segment_unref(first);
+    if (index < lowest || index >= next)
+        return firn_error_set(err, FIRN_ERANGE, 0, "%s: no segment holds record %llu", log->dir,
+                              (unsigned long long)index);
+    return missing(cursor, lowest, next, err);
+}
+
+/* The cursor's segment ends before `index`; `first` is the first that it does not have. */
+static int missing_end(struct firn_cursor *cursor, uint64_t first, uint64_t index,
+                       struct firn_error *err)
+{
+    struct firn_log *log = cursor->log;
+    uint64_t next = list_next_base(log, cursor->segment->base);
+    if (next == UINT64_MAX)
+        next = atomic_load_explicit(&log->durable_next, memory_order_acquire);
+    if (index < next)
+        return missing(cursor, first, next, err);
+    return firn_error_set(err, FIRN_ERANGE, 0, "%s: record %llu is not there any more", log->dir,
+                          (unsigned long long)index);
 }
 
 static int enter_segment(struct firn_cursor *cursor, uint64_t index, struct firn_error *err)
@@ -48,8 +94,7 @@ static int enter_segment(struct firn_cursor *cursor, uint64_t index, struct firn
     }
     cursor_drop(cursor);
     if (!segment)
-        return firn_error_set(err, FIRN_ERANGE, 0, "%s: no segment holds record %llu",
-                              cursor->log->dir, (unsigned long long)index);
+        return missing_start(cursor, index, err);
     int rc = segment_file(segment, &file, err);
     if (rc < 0) {
         segment_unref(segment);
@@ -60,20 +105,6 @@ static int enter_segment(struct firn_cursor *cursor, uint64_t index, struct firn
     cursor->scan.buffered = 0;
     scan_seek(&cursor->scan, 0, 0);
     return 0;
-}
-
-/* A gap between segments: the file of a missing one. */
-static int missing_segment(struct firn_cursor *cursor, uint64_t index, struct firn_error *err)
-{
-    uint64_t next = list_next_base(cursor->log, cursor->segment->base);
-    cursor->hole = (struct firn_hole){.first_index = index,
-                                      .next_index = next,
-                                      .segment = cursor->segment->base,
-                                      .offset = readable_end(cursor)};
-    cursor->has_hole = true;
-    return firn_error_set(err, FIRN_EDAMAGED, 0, "%s: records %llu to %llu are missing",
-                          cursor->log->dir, (unsigned long long)index,
-                          (unsigned long long)next - 1);
 }
 
 /* Reads the batch at the scan's place, which should begin with record `base`. */
@@ -107,27 +138,29 @@ static int read_batch(struct firn_cursor *cursor, uint64_t base, struct firn_err
                           (unsigned long long)cursor->hole.next_index - 1);
 }
 
-/* By way of the index; with `checked`, believing no header on the way. */
-static int load_located(struct firn_cursor *cursor, uint64_t index, bool checked,
+/*
+ * By way of the index; with `checked`, believing no header on the way. FIRN_ERANGE: the segment
+ * ends before record *base.
+ */
+static int load_located(struct firn_cursor *cursor, uint64_t index, bool checked, uint64_t *base,
                         struct firn_error *err)
 {
-    uint64_t base;
     cursor->bytes = NULL;
     cursor->scan.window = CURSOR_WINDOW_LEAST;
     int rc = locate(cursor->log, cursor->segment, &cursor->scan, readable_end(cursor), index,
-                    checked, &base, &cursor->hole, err);
+                    checked, base, &cursor->hole, err);
     cursor->has_hole = rc == FIRN_EDAMAGED || rc == FIRN_EIO;
     if (rc == 0)
-        rc = read_batch(cursor, base, err);
+        rc = read_batch(cursor, *base, err);
     /* A damaged header claimed a record that lies behind its batch. */
     if (!checked && cursor->has_hole && index >= cursor->hole.next_index)
-        return load_located(cursor, index, true, err);
+        return load_located(cursor, index, true, base, err);
     return rc;
 }
 
 static int load_from_file(struct firn_cursor *cursor, uint64_t index, struct firn_error *err)
 {
-    struct firn_log *log = cursor->log;
+    uint64_t first = index;
     uint64_t following = cursor->bytes && cursor->bytes != cursor->copy
                              ? cursor->batch.base + cursor->batch.last_delta + 1
                              : UINT64_MAX;
@@ -140,15 +173,9 @@ static int load_from_file(struct firn_cursor *cursor, uint64_t index, struct fir
         scan_seek(&cursor->scan, cursor->scan.position, readable_end(cursor));
         rc = read_batch(cursor, index, err);
     } else {
-        rc = load_located(cursor, index, false, err);
+        rc = load_located(cursor, index, false, &first, err);
     }
-    if (rc == FIRN_ERANGE || rc == FIRN_EEND) {
-        if (list_next_base(log, cursor->segment->base) != UINT64_MAX)
-            return missing_segment(cursor, index, err);
-        return firn_error_set(err, FIRN_ERANGE, 0, "%s: record %llu is not there any more",
-                              log->dir, (unsigned long long)index);
-    }
-    return rc;
+    return rc == FIRN_ERANGE || rc == FIRN_EEND ? missing_end(cursor, first, index, err) : rc;
 }
 
 static int load_from_buffers(struct firn_cursor *cursor, uint64_t index, struct firn_error *err)

@@ -195,7 +195,7 @@ static bool closed_cleanly(const struct firn_log *log)
         checkpoint->segments_crc != log_segments_crc(list))
         return false;
     if (count == 0)
-        return true;
+        return checkpoint->end.index <= checkpoint->first_index;
     const struct segment *last = list->at[count - 1];
     return checkpoint->end.segment == last->base &&
            checkpoint->end.position == atomic_load(&last->durable_end);
@@ -223,23 +223,58 @@ static int store_recovered(struct firn_log *log, const struct tail *tail, struct
     checkpoint->durable = tail->end;
     checkpoint->clean = false;
     if (tail->generation > checkpoint->generation)
-        checkpoint->generation = tail->generation;
+        checkpoint->generation = tail->generation; /* it was missing */
     if (log->checkpoint_missing)
         return checkpoint_create(log->disk, log->dir, checkpoint, err);
     return checkpoint_store(log->checkpoint_file, checkpoint, true, err);
+}
+
+/* All segments that are left hold only what was removed. */
+static int remove_listed(struct firn_log *log, struct firn_error *err)
+{
+    struct segment_list *list = atomic_load(&log->list);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && list && i < list->count && !log->options.read_only; i++)
+        rc = segment_remove_files(log->disk, log->dir, list->at[i]->base, err);
+    return rc == 0 ? list_keep(log, UINT64_MAX, UINT64_MAX) : rc;
+}
+
+/*
+ * Records up to the checkpoint's place were there, and those below the first index before they were
+ * removed. Where the segments end earlier, the last ones are missing: the log goes on behind what
+ * they held, in a segment of its own.
+ */
+static int note_missing_end(struct firn_log *log, struct place *end, struct firn_error *err)
+{
+    const struct checkpoint *checkpoint = &log->checkpoint;
+    uint64_t next = checkpoint->clean ? checkpoint->end.index : checkpoint->durable.index;
+    uint64_t from = end->index > checkpoint->first_index ? end->index : checkpoint->first_index;
+    int rc = 0;
+    if (next > from) {
+        struct firn_hole hole = {.first_index = from, .next_index = next, .segment = end->segment};
+        rc = log_add_hole(log, &hole, "the last segments are missing");
+    }
+    if (rc == 0 && end->index < checkpoint->first_index)
+        rc = remove_listed(log, err);
+    if (next < checkpoint->first_index)
+        next = checkpoint->first_index;
+    if (next > end->index)
+        *end = (struct place){next, 0, next};
+    return rc == FIRN_ENOMEM ? firn_error_set(err, rc, 0, "%s: no memory", log->dir) : 0;
 }
 
 static int recover_tail(struct firn_log *log, struct place *end, struct firn_error *err)
 {
     struct tail tail;
     int rc = tail_scan(log, &tail, err);
+    if (rc == 0 && !log->options.read_only)
+        rc = tail_repair(log, &tail, err);
+    if (rc == 0)
+        rc = note_missing_end(log, &tail.end, err);
     if (rc < 0)
         return rc;
     *end = tail.end;
-    if (log->options.read_only)
-        return 0;
-    rc = tail_repair(log, &tail, err);
-    return rc == 0 ? store_recovered(log, &tail, err) : rc;
+    return log->options.read_only ? 0 : store_recovered(log, &tail, err);
 }
 
 static int open_checkpoint_file(struct firn_log *log, struct firn_error *err)
@@ -267,8 +302,6 @@ static int set_end(struct firn_log *log, const struct place *end)
     uint64_t lowest = log->checkpoint.first_index;
     if (list && list->count && note_missing_start(log, list->at[0]->base) < 0)
         return FIRN_ENOMEM;
-    if (list && list->count && list->at[0]->base > lowest)
-        lowest = list->at[0]->base;
     if (lowest > end->index)
         lowest = end->index;
     atomic_store(&log->lowest, lowest);
@@ -279,7 +312,8 @@ static int set_end(struct firn_log *log, const struct place *end)
     log->staging = (struct staging){.position = end->position, .next_index = end->index};
     if (list && list->count) {
         log->active = segment_ref(list->at[list->count - 1]);
-        log->staging.segment = log->active;
+        if (end->segment == log->active->base)
+            log->staging.segment = log->active;
     }
     return 0;
 }

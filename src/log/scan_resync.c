@@ -66,6 +66,7 @@ struct chain {
 struct hint {
     bool has_end;   /* its length is possible */
     bool whole;     /* all of it is */
+    bool sure;      /* its checksum is right: only its base or generation is wrong */
     uint64_t start; /* where it stands */
     uint64_t end;   /* where the next batch begins */
     uint64_t index; /* with `whole`: and its index */
@@ -330,7 +331,7 @@ static bool next_magic(struct search *s, uint64_t *position, const uint8_t **byt
 
 static void search(struct search *s)
 {
-    uint64_t position = s->bounds->from;
+    uint64_t position = s->hint.sure ? s->hint.end : s->bounds->from;
     const uint8_t *bytes;
     while (s->budget > 0 && next_magic(s, &position, &bytes)) {
         struct chain chain;
@@ -358,6 +359,9 @@ static void read_hint(struct search *s)
     s->hint.start = position;
     s->hint.has_end = size >= BATCH_HEADER && size <= s->end - position;
     s->hint.end = position + size;
+    uint32_t crc = load_be_u32(bytes + BATCH_CRC_FROM - 4);
+    s->hint.sure = s->hint.has_end && pay(s, size) &&
+                   crc_of(&s->ahead, position + BATCH_CRC_FROM, size - BATCH_CRC_FROM) == crc;
     struct batch batch;
     s->hint.whole = header_at(s, position, &batch) && batch.base == s->bounds->least_base;
     if (s->hint.whole)

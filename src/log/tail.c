@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "log/log_private.h"
 
 enum { CHUNK = 1024 * 1024 };
@@ -116,10 +117,24 @@ static int judge(struct segment_scan *at, const char *text, struct firn_error *e
     return FIRN_EEND;
 }
 
-static bool continues(const struct segment_scan *at, const struct batch *batch)
+/*
+ * No checksum covers a batch's generation: one that is impossible was torn, or a bit of it flipped.
+ * The rest of the batch is right, and written anew with a possible one.
+ */
+static int heal_generation(struct segment_scan *at, struct batch *batch, uint64_t position,
+                           struct firn_error *err)
 {
-    return batch->base == at->expected && batch->generation >= at->tail->generation &&
-           (at->log->checkpoint_missing || batch->generation <= at->log->checkpoint.generation);
+    const struct firn_log *log = at->log;
+    uint32_t least = at->tail->generation;
+    uint32_t most = log->checkpoint_missing ? UINT32_MAX : log->checkpoint.generation;
+    if (batch->generation <= most && (batch->generation >= least || least > most))
+        return 0;
+    uint8_t bytes[4];
+    batch->generation = log->checkpoint_missing ? least : most;
+    store_be_u32(bytes, batch->generation);
+    if (log->options.read_only)
+        return 0;
+    return disk_write_full(at->file, bytes, sizeof bytes, position + BATCH_LENGTH_FROM, 0, err);
 }
 
 static void accept(struct segment_scan *at, const struct batch *batch, uint64_t position)
@@ -143,9 +158,11 @@ static int scan_step(struct segment_scan *at, struct firn_error *err)
     enum batch_fault fault = BATCH_OK;
     uint64_t position = at->scan.position;
     int rc = scan_next(&at->scan, &batch, &bytes, &fault, err);
-    if (rc == 0 && continues(at, &batch)) {
-        accept(at, &batch, position);
-        return 0;
+    if (rc == 0 && batch.base == at->expected) {
+        rc = heal_generation(at, &batch, position, err);
+        if (rc == 0)
+            accept(at, &batch, position);
+        return rc;
     }
     if (rc == FIRN_ENOMEM)
         return rc;
@@ -186,8 +203,8 @@ static int last_generation(struct segment *segment, struct index *index, uint64_
 }
 
 /*
- * No checksum covers a batch's generation: torn, it is too low, and only the batch before tells.
- * That one may be the last of the segment before.
+ * What the batch before the first one says: the least that those behind it can have. It may be the
+ * last one of the segment before.
  */
 static int start_generation(struct segment_scan *at, struct segment *before, uint64_t from,
                             struct firn_error *err)
@@ -221,8 +238,9 @@ static int scan_segment(struct segment_scan *at, struct segment *before, uint64_
     do {
         rc = scan_step(at, err);
     } while (rc == 0);
-    atomic_store(&segment->durable_end, at->scan.position);
-    atomic_store(&segment->written_end, at->scan.position);
+    uint64_t end = at->scan.position < at->size ? at->scan.position : at->size;
+    atomic_store(&segment->durable_end, end);
+    atomic_store(&segment->written_end, end);
     scan_done(&at->scan);
     return rc == FIRN_EEND ? 0 : rc;
 }
@@ -240,23 +258,14 @@ static void choose_start(struct firn_log *log, const struct segment_list *list, 
     tail->from = (struct place){base, 0, base};
 }
 
-static int no_segments(struct firn_log *log, struct tail *tail)
-{
-    tail->from = tail->end = log->checkpoint.durable;
-    struct firn_hole hole = {.first_index = log->checkpoint.first_index,
-                             .next_index = tail->end.index,
-                             .segment = tail->end.segment};
-    if (tail->end.position == 0 || hole.first_index >= hole.next_index)
-        return 0;
-    return log_add_hole(log, &hole, "all segments are missing");
-}
-
 int tail_scan(struct firn_log *log, struct tail *tail, struct firn_error *err)
 {
     struct segment_list *list = atomic_load(&log->list);
     *tail = (struct tail){0};
+    uint64_t first_index = log->checkpoint.first_index;
+    tail->from = tail->end = (struct place){first_index, 0, first_index};
     if (!list || list->count == 0)
-        return no_segments(log, tail);
+        return 0;
     choose_start(log, list, tail);
     uint64_t expected = tail->from.index;
     for (size_t i = 0; i < list->count; i++) {

@@ -262,6 +262,10 @@ static int truncate_frozen(struct firn_log *log, uint64_t index, struct firn_err
     if (index == next)
         return 0;
     struct segment *segment = list_find(log, index);
+    if (!segment)
+        return firn_error_set(err, FIRN_EDAMAGED, 0,
+                              "%s: can't truncate at %llu: the segment that held it is missing",
+                              log->dir, (unsigned long long)index);
     struct checkpoint planned = log->checkpoint;
     int rc = plan_cut(log, segment, index, &planned, err);
     uint64_t changed = planned.durable.position;
@@ -368,7 +372,7 @@ static int remove_locked(struct firn_log *log, uint64_t index, struct firn_error
     if (poisoned)
         return FIRN_EPOISONED;
     struct segment *segment = list_find(log, index);
-    uint64_t keep_from = segment->base;
+    uint64_t keep_from = segment ? segment->base : 0; /* 0: it is missing */
     segment_unref(segment);
     rc = store_first(log, index, keep_from);
     if (rc < 0)

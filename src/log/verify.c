@@ -121,9 +121,15 @@ static int check_store(struct verify *verify, struct segment *segment, struct fi
         rc = check_step(&at, err);
     } while (rc == 0);
     uint64_t must = next_base == UINT64_MAX ? end_index : next_base;
-    if (rc == FIRN_EEND && at.expected < must) {
-        struct firn_hole hole = {at.expected, must, segment->base, at.end, 0};
+    uint64_t lowest = atomic_load(&log->lowest);
+    uint64_t from = at.expected > lowest ? at.expected : lowest;
+    if (rc == FIRN_EEND && from < must) {
+        struct firn_hole hole = {from, must, segment->base, at.end, 0};
         rc = report_hole(verify, &hole, FIRN_EDAMAGED, "the segment ends early");
+    }
+    if (rc == FIRN_EEND && at.expected > must) {
+        struct firn_hole hole = {must, must, segment->base, at.end, 0};
+        rc = report_hole(verify, &hole, FIRN_EDAMAGED, "holds records of the next segment too");
     }
     scan_done(&at.scan);
     return rc == FIRN_EEND ? 0 : rc;
@@ -228,8 +234,9 @@ static int check_missing(struct verify *verify)
     struct firn_log *log = verify->log;
     for (size_t i = 0; i < log->hole_count; i++) {
         const struct log_hole *hole = &log->holes[i];
-        if (hole->hole.length == 0 &&
-            report_hole(verify, &hole->hole, FIRN_EDAMAGED, hole->text) != 0)
+        struct segment *before = list_find(log, hole->hole.first_index);
+        segment_unref(before);
+        if (!before && report_hole(verify, &hole->hole, FIRN_EDAMAGED, hole->text) != 0)
             return verify->stopped;
     }
     return 0;

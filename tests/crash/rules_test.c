@@ -7,7 +7,7 @@
  * 3   thin_volume_poisons
  * 5   stale_batch_behind_zeros
  * 6   damaged_middle_is_kept, torn_unless_a_later_batch_says_otherwise
- * 7   a_batch_inside_a_value, torn_generation
+ * 7   a_batch_inside_a_value, flipped_generation
  * 8   rotation_at_every_point
  * 9   bytes_behind_the_clean_marker
  * 10  truncation_at_every_point
@@ -54,7 +54,8 @@ static void check_life(struct machine *machine)
 static uint64_t next_index(struct machine *machine)
 {
     struct firn_log_info info;
-    assert_int_equal(firn_log_get_info(machine->log, &info, NULL), 0);
+    int rc = firn_log_get_info(machine->log, &info, NULL);
+    assert_true(rc == 0 || rc == FIRN_EDAMAGED); /* of times; the rest is filled in */
     return info.next_index;
 }
 
@@ -380,8 +381,11 @@ static void stale_indexes_count_for_nothing(void **state)
     machine_done(&machine);
 }
 
-/* No checksum covers a batch's generation, the bytes 12 to 15. */
-static void torn_generation(void **state)
+/*
+ * No checksum covers a batch's generation, the bytes 12 to 15. Torn or flipped, it costs nothing:
+ * not that batch, and not those behind it.
+ */
+static void flipped_generation(void **state)
 {
     (void)state;
     struct machine machine;
@@ -394,22 +398,71 @@ static void torn_generation(void **state)
         firn_faulty_get(machine.faulty, STORE, FIRN_FAULTY_CURRENT, &store, &size, NULL), 0);
     free(store);
     check_open(&machine);
-    assert_int_equal(machine_only(&machine, 'a', 0), 0);
-    firn_faulty_kill(machine.faulty);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(machine_only(&machine, 'a', 0), 0);
+    firn_faulty_power_off(machine.faulty);
     machine_close(&machine);
-    for (uint64_t bit = 0; bit < 8; bit++) {
-        struct machine torn;
+    assert_int_equal(firn_faulty_restart(machine.faulty, 0, NULL), 0);
+    for (unsigned bit = 0; bit < 64; bit++) {
+        struct machine flipped;
         struct firn_recovery recovery;
-        machine_copy(&machine, &torn);
-        assert_int_equal(firn_faulty_flip_bit(torn.faulty, STORE, size + 15, (unsigned)bit, NULL),
-                         0);
-        assert_int_equal(machine_open(&torn), 0);
-        firn_log_get_recovery(torn.log, &recovery);
-        assert_true(recovery.cut_bytes > 0);
-        assert_int_equal(firn_log_verify(torn.log, NULL, NULL, NULL, &torn.err), 0);
-        machine_done(&torn);
+        uint64_t batch = bit < 32 ? 0 : size; /* before the checkpoint, and behind it */
+        machine_copy(&machine, &flipped);
+        assert_int_equal(
+            firn_faulty_flip_bit(flipped.faulty, STORE, batch + 12 + bit / 8 % 4, bit % 8, NULL),
+            0);
+        assert_int_equal(machine_open(&flipped), 0);
+        firn_log_get_recovery(flipped.log, &recovery);
+        assert_int_equal(recovery.damaged_ranges, 0);
+        assert_int_equal(recovery.cut_bytes, 0);
+        assert_int_equal(next_index(&flipped), 4);
+        assert_int_equal(count_readable(&flipped, 4), 4);
+        if (batch)
+            assert_int_equal(firn_log_verify(flipped.log, NULL, NULL, NULL, &flipped.err), 0);
+        machine_done(&flipped);
     }
     machine_done(&machine);
+}
+
+/* The last segment, or all of them, taken away: a hole, for ever, and no index is given twice. */
+static void missing_segments(void **state)
+{
+    (void)state;
+    for (uint64_t keep = 0; keep < 3; keep++) {
+        struct machine machine;
+        struct firn_cursor *cursor;
+        const struct firn_record *record;
+        struct firn_hole hole;
+        start(&machine, FIRN_DURABILITY_EACH, SEGMENT);
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(machine_do(&machine, 'r'), 0);
+        assert_int_equal(machine_close(&machine), 0);
+        struct firn_disk *disk = firn_faulty_disk(machine.faulty);
+        for (uint64_t base = keep; base < 3; base++) {
+            char path[64];
+            snprintf(path, sizeof path, MACHINE_DIR "/%020llu.log", (unsigned long long)base);
+            assert_int_equal(disk->ops->remove(disk, path, NULL), 0);
+        }
+        for (uint64_t life = 0; life < 3; life++) {
+            assert_int_equal(machine_open(&machine), 0);
+            assert_int_equal(next_index(&machine), 3 + life);
+            assert_int_equal(count_readable(&machine, 3), keep);
+            assert_int_equal(firn_cursor_open(machine.log, NULL, &cursor, NULL), 0);
+            for (uint64_t i = 0; i < keep; i++)
+                assert_int_equal(firn_cursor_next(cursor, &record, NULL), 0);
+            assert_int_equal(firn_cursor_next(cursor, &record, NULL), FIRN_EDAMAGED);
+            assert_int_equal(firn_cursor_hole(cursor, &hole), 0);
+            assert_int_equal(hole.first_index, keep);
+            assert_int_equal(hole.next_index, 3);
+            firn_cursor_close(cursor);
+            if (firn_log_verify(machine.log, NULL, NULL, NULL, NULL) != FIRN_EDAMAGED)
+                fail_msg("%llu kept, life %llu: verify finds nothing", (unsigned long long)keep,
+                         (unsigned long long)life);
+            assert_int_equal(machine_only(&machine, 'a', 0), 0);
+            assert_int_equal(machine_close(&machine), 0);
+        }
+        machine_done(&machine);
+    }
 }
 
 /* Destroyed half-way, it is whole, empty, or gone; never a part of it, never damaged. */
@@ -463,7 +516,8 @@ static void destruction_at_every_point(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(torn_generation),
+        cmocka_unit_test(flipped_generation),
+        cmocka_unit_test(missing_segments),
         cmocka_unit_test(torn_unless_a_later_batch_says_otherwise),
         cmocka_unit_test(destruction_at_every_point),
         cmocka_unit_test(failed_sync_then_reopen),
