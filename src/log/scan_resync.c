@@ -65,7 +65,7 @@ struct chain {
 /* What the header of the damaged batch says, if anything. */
 struct hint {
     bool has_end;   /* its length is possible */
-    bool whole;     /* all of it is */
+    bool whole;     /* all of it is, though the batch may reach behind the end */
     bool sure;      /* its checksum is right: only its base or generation is wrong */
     uint64_t start; /* where it stands */
     uint64_t end;   /* where the next batch begins */
@@ -269,7 +269,7 @@ static bool is_inside(const struct search *s, const struct chain *chain)
 static bool settle(struct search *s, const struct chain *chain)
 {
     if (s->bounds->end_exact) {
-        if (!is_at_exact_end(s, chain))
+        if (!is_at_exact_end(s, chain) || is_inside(s, chain))
             return false;
         keep(s, chain);
         return true;
@@ -352,9 +352,11 @@ static void read_hint(struct search *s)
     if (s->bounds->from == 0)
         return;
     uint64_t position = s->bounds->from - 1;
-    const uint8_t *bytes = view(&s->ahead, position, BATCH_HEADER);
-    if (bytes == NULL)
+    const uint8_t *viewed = view(&s->ahead, position, BATCH_HEADER);
+    if (viewed == NULL)
         return;
+    uint8_t bytes[BATCH_HEADER]; /* the view moves */
+    memcpy(bytes, viewed, sizeof bytes);
     uint64_t size = (uint64_t)load_be_u32(bytes + 8) + BATCH_LENGTH_FROM;
     s->hint.start = position;
     s->hint.has_end = size >= BATCH_HEADER && size <= s->end - position;
@@ -363,7 +365,8 @@ static void read_hint(struct search *s)
     s->hint.sure = s->hint.has_end && pay(s, size) &&
                    crc_of(&s->ahead, position + BATCH_CRC_FROM, size - BATCH_CRC_FROM) == crc;
     struct batch batch;
-    s->hint.whole = header_at(s, position, &batch) && batch.base == s->bounds->least_base;
+    s->hint.whole = batch_parse(bytes, BATCH_HEADER, &batch) == BATCH_OK &&
+                    batch.base == s->bounds->least_base;
     if (s->hint.whole)
         s->hint.index = batch.base + batch.last_delta + 1;
 }
