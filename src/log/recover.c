@@ -263,6 +263,19 @@ static int note_missing_end(struct firn_log *log, struct place *end, struct firn
     return rc == FIRN_ENOMEM ? firn_error_set(err, rc, 0, "%s: no memory", log->dir) : 0;
 }
 
+/*
+ * Behind damage at its end a segment does not grow: the damaged batch may claim the bytes that
+ * would be appended, and hide them.
+ */
+static void leave_damaged_end(struct firn_log *log, struct place *end)
+{
+    if (log->hole_count == 0)
+        return;
+    const struct firn_hole *last = &log->holes[log->hole_count - 1].hole;
+    if (last->segment == end->segment && last->next_index == end->index)
+        *end = (struct place){end->index, 0, end->index};
+}
+
 static int recover_tail(struct firn_log *log, struct place *end, struct firn_error *err)
 {
     struct tail tail;
@@ -273,6 +286,7 @@ static int recover_tail(struct firn_log *log, struct place *end, struct firn_err
         rc = note_missing_end(log, &tail.end, err);
     if (rc < 0)
         return rc;
+    leave_damaged_end(log, &tail.end);
     *end = tail.end;
     return log->options.read_only ? 0 : store_recovered(log, &tail, err);
 }

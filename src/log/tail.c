@@ -245,16 +245,21 @@ static int scan_segment(struct segment_scan *at, struct segment *before, uint64_
     return rc == FIRN_EEND ? 0 : rc;
 }
 
-/* Where scanning begins: the checkpoint's place, or what is left of the log behind it. */
+/*
+ * Where scanning begins: the checkpoint's place, or what is left of the log before it. A segment
+ * that ends before that place is looked at whole.
+ */
 static void choose_start(struct firn_log *log, const struct segment_list *list, struct tail *tail)
 {
     tail->from = log->checkpoint.durable;
-    for (size_t i = 0; i < list->count; i++)
-        if (list->at[i]->base == tail->from.segment)
-            return;
     uint64_t base = list->at[0]->base;
-    for (size_t i = 0; i < list->count && list->at[i]->base <= tail->from.segment; i++)
-        base = list->at[i]->base;
+    for (size_t i = 0; i < list->count && list->at[i]->base <= tail->from.segment; i++) {
+        const struct segment *segment = list->at[i];
+        base = segment->base;
+        if (base == tail->from.segment &&
+            atomic_load(&segment->reserved_end) >= tail->from.position)
+            return;
+    }
     tail->from = (struct place){base, 0, base};
 }
 
