@@ -197,8 +197,10 @@ static bool closed_cleanly(const struct firn_log *log)
     if (count == 0)
         return checkpoint->end.index <= checkpoint->first_index;
     const struct segment *last = list->at[count - 1];
-    return checkpoint->end.segment == last->base &&
-           checkpoint->end.position == atomic_load(&last->durable_end);
+    const struct place *end = &checkpoint->end;
+    if (end->segment > last->base) /* the next segment was not begun */
+        return end->position == 0;
+    return end->segment == last->base && end->position == atomic_load(&last->durable_end);
 }
 
 int log_add_hole(struct firn_log *log, const struct firn_hole *hole, const char *text)
