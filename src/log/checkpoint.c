@@ -138,6 +138,15 @@ static bool slots_equal(const uint8_t *a, const uint8_t *b)
            memcmp(a + BEHIND_SEQUENCE, b + BEHIND_SEQUENCE, AT_CRC - BEHIND_SEQUENCE) == 0;
 }
 
+/* A place lies in a segment that begins no later, and a clean end not before what is durable. */
+static bool is_consistent(const struct checkpoint *checkpoint)
+{
+    const struct place *durable = &checkpoint->durable, *end = &checkpoint->end;
+    if (durable->index < durable->segment || durable->index > INT64_MAX)
+        return false;
+    return !checkpoint->clean || (end->index >= durable->index && end->segment >= durable->segment);
+}
+
 /* One slot, alone: a bad sector in it must not cost the other one. */
 static int load_slot(struct firn_file *file, unsigned i, uint8_t *slot,
                      struct checkpoint *checkpoint, struct firn_error *err)
@@ -150,7 +159,7 @@ static int load_slot(struct firn_file *file, unsigned i, uint8_t *slot,
         return FIRN_EDAMAGED;
     struct checkpoint found;
     rc = checkpoint_decode(slot, &found);
-    if (rc == 0 && found.sequence % 2 != i)
+    if (rc == 0 && (found.sequence % 2 != i || !is_consistent(&found)))
         return FIRN_EDAMAGED;
     if (rc == 0)
         *checkpoint = found;
