@@ -138,11 +138,19 @@ static bool slots_equal(const uint8_t *a, const uint8_t *b)
            memcmp(a + BEHIND_SEQUENCE, b + BEHIND_SEQUENCE, AT_CRC - BEHIND_SEQUENCE) == 0;
 }
 
-/* A place lies in a segment that begins no later, and a clean end not before what is durable. */
+/* It lies in a segment that begins no later. */
+static bool is_place(const struct place *place)
+{
+    return place->segment <= place->index && place->index <= INT64_MAX &&
+           place->position <= BATCH_MAX;
+}
+
+/* Whether any version could have written it: a clean end is not before what is durable. */
 static bool is_consistent(const struct checkpoint *checkpoint)
 {
     const struct place *durable = &checkpoint->durable, *end = &checkpoint->end;
-    if (durable->index < durable->segment || durable->index > INT64_MAX)
+    if (!is_place(durable) || !is_place(end) || checkpoint->first_index > INT64_MAX ||
+        !is_place(&checkpoint->intent.cut))
         return false;
     return !checkpoint->clean || (end->index >= durable->index && end->segment >= durable->segment);
 }

@@ -199,11 +199,51 @@ static void get(struct firn_faulty *faulty, uint8_t *bytes)
     free(got);
 }
 
+/* The same with places that a log can have: reading a file refuses others. */
+static struct checkpoint possible_checkpoint(void)
+{
+    struct checkpoint checkpoint = full_checkpoint();
+    checkpoint.durable = (struct place){1000, 0x41424344, 1020};
+    checkpoint.end = (struct place){1000, 0x71727374, 1040};
+    checkpoint.intent.cut = (struct place){900, 0x61626364, 950};
+    return checkpoint;
+}
+
+static int load_stored(struct firn_disk *disk, struct checkpoint *checkpoint)
+{
+    struct checkpoint_slots slots;
+    struct checkpoint loaded;
+    assert_int_equal(checkpoint_create(disk, "d", checkpoint, NULL), 0);
+    return checkpoint_load(disk, "d", &loaded, &slots, NULL);
+}
+
+static void what_contradicts_itself_is_damaged(void **state)
+{
+    (void)state;
+    struct firn_disk *disk;
+    assert_int_equal(firn_disk_memory_new(&disk, NULL), 0);
+    assert_int_equal(disk_make_dirs(disk, "d", NULL), 0);
+    struct checkpoint checkpoint = possible_checkpoint();
+    assert_int_equal(load_stored(disk, &checkpoint), 0);
+    checkpoint.end.index = checkpoint.durable.index - 1;
+    assert_int_equal(load_stored(disk, &checkpoint), FIRN_EDAMAGED);
+    checkpoint = possible_checkpoint();
+    checkpoint.durable.index = checkpoint.durable.segment - 1;
+    assert_int_equal(load_stored(disk, &checkpoint), FIRN_EDAMAGED);
+    checkpoint = possible_checkpoint();
+    checkpoint.end.index = UINT64_MAX;
+    assert_int_equal(load_stored(disk, &checkpoint), FIRN_EDAMAGED);
+    checkpoint = possible_checkpoint();
+    checkpoint.intent.cut.position = UINT64_MAX;
+    assert_int_equal(load_stored(disk, &checkpoint), FIRN_EDAMAGED);
+    firn_disk_free(disk);
+}
+
 static void a_created_file_is_durable_and_has_equal_slots(void **state)
 {
     (void)state;
     struct firn_faulty *faulty = faulty_with_dir();
-    struct checkpoint checkpoint = full_checkpoint(), loaded;
+    struct checkpoint checkpoint = possible_checkpoint(), loaded;
     struct checkpoint_slots slots;
     assert_int_equal(load(faulty, &loaded, &slots), FIRN_ENOENT);
     uint64_t before = checkpoint.sequence;
@@ -222,7 +262,7 @@ static void stores_take_the_slots_in_turn(void **state)
 {
     (void)state;
     struct firn_faulty *faulty = faulty_with_dir();
-    struct checkpoint checkpoint = full_checkpoint(), loaded;
+    struct checkpoint checkpoint = possible_checkpoint(), loaded;
     struct checkpoint_slots slots;
     uint8_t before[CHECKPOINT_BYTES], after[CHECKPOINT_BYTES];
     assert_int_equal(checkpoint_create(firn_faulty_disk(faulty), "d", &checkpoint, NULL), 0);
@@ -250,7 +290,7 @@ static void stores_take_the_slots_in_turn(void **state)
 /* Of a store of `next`, only the first (or last) sectors arrive. */
 static void assert_torn_store_leaves_one(struct firn_faulty *faulty, unsigned sectors, bool last)
 {
-    struct checkpoint checkpoint = full_checkpoint(), next, loaded;
+    struct checkpoint checkpoint = possible_checkpoint(), next, loaded;
     struct checkpoint_slots slots;
     assert_int_equal(checkpoint_create(firn_faulty_disk(faulty), "d", &checkpoint, NULL), 0);
     uint8_t before[CHECKPOINT_BYTES], after[CHECKPOINT_BYTES];
@@ -297,7 +337,7 @@ static void power_loss_leaves_the_old_or_the_new(void **state)
     (void)state;
     for (uint64_t writes = 1; writes <= 2; writes++) {
         struct firn_faulty *faulty = faulty_with_dir(), *copy;
-        struct checkpoint checkpoint = full_checkpoint(), next, loaded;
+        struct checkpoint checkpoint = possible_checkpoint(), next, loaded;
         struct checkpoint_slots slots;
         struct firn_faulty_counts counts;
         assert_int_equal(checkpoint_create(firn_faulty_disk(faulty), "d", &checkpoint, NULL), 0);
@@ -424,6 +464,7 @@ int main(void)
         cmocka_unit_test(what_does_not_apply_is_not_written),
         cmocka_unit_test(every_flipped_bit_is_noticed),
         cmocka_unit_test(every_unknown_bit_is_refused),
+        cmocka_unit_test(what_contradicts_itself_is_damaged),
         cmocka_unit_test(a_created_file_is_durable_and_has_equal_slots),
         cmocka_unit_test(stores_take_the_slots_in_turn),
         cmocka_unit_test(a_torn_store_leaves_a_valid_slot),
