@@ -74,6 +74,8 @@ static int chain_claims(struct segment_scan *at, uint64_t position, uint64_t bad
 
 static int add_hole(struct segment_scan *at, uint64_t to, uint64_t next_index, const char *text)
 {
+    if (next_index < at->expected) /* another file holds records that this one claims too */
+        next_index = at->expected;
     struct firn_hole hole = {
         .first_index = at->expected,
         .next_index = next_index,
