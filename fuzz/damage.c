@@ -399,6 +399,7 @@ void damage_files(struct files *files, const struct files *old, struct input *in
     damage->flipped |= kind == FLIP;
     damage->blurred |= damage->bytes_changed && kind != FLIP;
     damage->strayed |= kind == OVER || kind == NEW_NAME;
+    damage->moved |= kind == RANGE;
     damage->forged |= kind == BATCH || kind == CHECKPOINT;
     if (kind == OLDER && old->count > 0) {
         const struct file *file = &old->at[input_below(in, old->count)];

@@ -33,6 +33,7 @@ struct damage {
     bool flipped;       /* a byte of it */
     bool blurred;       /* more than one byte of it */
     bool strayed;       /* a file has the name of another one: segments may overlap */
+    bool moved;         /* a whole batch may stand at another place too */
     bool forged;        /* checksums were made right again */
 };
 
