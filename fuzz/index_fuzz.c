@@ -118,7 +118,7 @@ static void check_stored(struct firn_disk *disk, const struct index *index,
         index_get(again, i, &entry);
         require(same_entry(&entry, &entries->at[i]), "and the same ones");
     }
-    index_free(again);
+    index_unref(again);
 }
 
 static void check_cut(struct index *index, struct entries *entries, uint32_t position)
@@ -212,7 +212,7 @@ static void check_files(struct firn_disk *disk, uint64_t store_bytes)
     if (rc != 0)
         return;
     check_index(disk, index, store_bytes);
-    index_free(index);
+    index_unref(index);
 }
 
 /* Entries as the log adds them: what does not fit is passed over. */
@@ -228,7 +228,7 @@ static void check_added(struct firn_disk *disk, struct input in)
         require(index_add(index, relative, position, entry.max_time) == 0, "an entry is added");
     }
     check_index(disk, index, UINT64_C(1) << 31);
-    index_free(index);
+    index_unref(index);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

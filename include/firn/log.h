@@ -50,6 +50,10 @@ enum firn_durability {
     FIRN_DURABILITY_OS,       /**< durable when asked, and at close */
 };
 
+/** For firn_log_options.cached_indexes. */
+#define FIRN_INDEXES_ALL UINT32_MAX
+#define FIRN_INDEXES_NONE (UINT32_MAX - 1)
+
 /** All zero is the sensible default. firn_log_open copies it. */
 struct firn_log_options {
     struct firn_disk *disk; /**< where the log lives; NULL: firn_disk_posix(). Outlives the log. */
@@ -63,11 +67,21 @@ struct firn_log_options {
     uint64_t group_bytes;    /**< ... or once so many bytes are staged; 0: 1 MiB */
     uint64_t segment_bytes;  /**< most bytes in a segment; 0: 128 MiB; 256 to 2^31 - 1 */
     uint64_t record_bytes;   /**< most bytes of a record's key, value and headers; 0: as many as
-                                  segment and pool allow: the smaller of segment_bytes and of
-                                  half of the environment's pool_bytes, less 1 KiB and
-                                  what a pool's buffers need themselves, 0.2 % */
+                                  segment and pool allow: the smaller of segment_bytes with
+                                  segment_overflow_bytes and of half of the environment's
+                                  pool_bytes, less 1 KiB and what a pool's buffers need
+                                  themselves, 0.2 % */
     uint64_t first_index;    /**< index of the first record of a log that is created; opening a log
                                   that holds a lower one is an error, FIRN_ERANGE */
+    uint64_t segment_overflow_bytes; /**< so far beyond segment_bytes one append may go, the next
+                                          one begins a new segment; both together at most
+                                          2^31 - 1; 0: none */
+    uint32_t cached_indexes; /**< segments whose index stays in memory (0.4 % of their bytes), those
+                                  go first that cursors used longest ago; 0: 64;
+                                  FIRN_INDEXES_ALL, FIRN_INDEXES_NONE. The one that is written to
+                                  always stays */
+    uint64_t segment_records; /**< most indexes of a segment; 0: 2^31 - 1. A new one is begun when
+                                   any of the limits is reached */
 };
 
 /* ---- records ---------------------------------------------------------------------------- */

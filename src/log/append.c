@@ -76,8 +76,10 @@ static int check(struct firn_log *log, struct append *append, struct firn_error 
         return firn_error_set(err, FIRN_EREADONLY, 0, "%s: opened read-only", log->dir);
     if (append->count == 0 || !append->records)
         return firn_error_set(err, FIRN_EINVAL, 0, "no record to append");
-    if (append->count > INT32_MAX)
-        return firn_error_set(err, FIRN_ETOOBIG, 0, "too many records in one group");
+    if (append->count > log->options.segment_records)
+        return firn_error_set(err, FIRN_ETOOBIG, 0,
+                              "a group of %zu records; a segment of this log holds %llu",
+                              append->count, (unsigned long long)log->options.segment_records);
     bool needs_now = false;
     for (size_t i = 0; i < append->count; i++) {
         int rc = check_record(log, &append->records[i], err);
@@ -89,12 +91,11 @@ static int check(struct firn_log *log, struct append *append, struct firn_error 
         append->now = log_now(log);
     append->batch_size = own_batch_bytes(append);
     size_t most = env_pool_buffers(log->env) / 2 * COMMIT_BUFFER_ROOM;
-    if (append->batch_size > most || append->batch_size > log->options.segment_bytes)
+    if (append->batch_size > most || append->batch_size > log_segment_most(log))
         return firn_error_set(err, FIRN_ETOOBIG, 0,
                               "the group takes %zu bytes as a batch; a segment of this log holds "
                               "%llu and half of the pool %zu",
-                              append->batch_size, (unsigned long long)log->options.segment_bytes,
-                              most);
+                              append->batch_size, (unsigned long long)log_segment_most(log), most);
     return 0;
 }
 
@@ -135,6 +136,15 @@ static size_t buffers_for_batch(const struct append *append, size_t left)
     return buffers;
 }
 
+/* Whether so much more does not go into the segment. */
+static bool must_rotate(const struct firn_log *log, size_t bytes, size_t count)
+{
+    const struct staging *staging = &log->staging;
+    return !staging->segment || staging->position >= log->options.segment_bytes ||
+           staging->position + bytes > log_segment_most(log) ||
+           staging->next_index - staging->segment->base + count > log->options.segment_records;
+}
+
 /* Whether the record joins the open batch, and with how many bytes. */
 static bool plan_join(const struct firn_log *log, const struct append *append, struct plan *plan)
 {
@@ -145,7 +155,7 @@ static bool plan_join(const struct firn_log *log, const struct append *append, s
         append->records, time_of(append, append->records) - staging->open.base_time,
         staging->open.count));
     if (staging->open.bytes + bytes > LOG_BATCH_TARGET || bytes > room_left(log) ||
-        staging->position + bytes > log->options.segment_bytes)
+        must_rotate(log, bytes, 1))
         return false;
     *plan = (struct plan){.join = true, .bytes = bytes};
     return true;
@@ -156,11 +166,8 @@ static struct plan make_plan(const struct firn_log *log, const struct append *ap
     struct plan plan;
     if (plan_join(log, append, &plan))
         return plan;
-    const struct staging *staging = &log->staging;
     plan = (struct plan){.bytes = append->batch_size};
-    plan.rotate = !staging->segment ||
-                  staging->position + plan.bytes > log->options.segment_bytes ||
-                  staging->next_index + append->count - staging->segment->base > INT32_MAX;
+    plan.rotate = must_rotate(log, plan.bytes, append->count);
     size_t left = plan.rotate ? 0 : room_left(log);
     if (append->count == 1 && plan.bytes <= left)
         return plan;

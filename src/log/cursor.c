@@ -372,6 +372,7 @@ int firn_log_read(struct firn_log *log, uint64_t index, struct firn_record **out
     int rc = firn_cursor_open(log, NULL, &cursor, err);
     if (rc < 0)
         return rc;
+    cursor->plain = true;
     rc = firn_cursor_seek(cursor, index, err);
     if (rc == 0)
         rc = firn_cursor_next(cursor, &record, err);

@@ -14,6 +14,7 @@ struct firn_cursor {
     struct firn_log *log;
     uint64_t from, to;
     bool staged;
+    bool plain;     /* a read by index: changes no order of indexes in memory */
     uint64_t place; /* index of the record behind the place */
 
     struct segment *segment; /* that `scan` reads; NULL: none */

@@ -14,22 +14,46 @@
 enum { FIRST = 16, CHUNKS = 24 };
 
 struct index {
+    struct grace_item retired;
+    _Atomic unsigned refs;
     _Atomic size_t count;
     struct index_entry *_Atomic chunks[CHUNKS];
 };
 
 struct index *index_new(void)
 {
-    return calloc(1, sizeof(struct index));
+    struct index *index = calloc(1, sizeof *index);
+    if (index)
+        atomic_init(&index->refs, 1);
+    return index;
 }
 
-void index_free(struct index *index)
+struct index *index_ref(struct index *index)
 {
-    if (index == NULL)
+    atomic_fetch_add_explicit(&index->refs, 1, memory_order_relaxed);
+    return index;
+}
+
+void index_unref(struct index *index)
+{
+    if (!index || atomic_fetch_sub_explicit(&index->refs, 1, memory_order_acq_rel) > 1)
         return;
     for (unsigned k = 0; k < CHUNKS; k++)
         free(atomic_load_explicit(&index->chunks[k], memory_order_relaxed));
     free(index);
+}
+
+static void release(struct grace_item *item)
+{
+    index_unref((struct index *)item);
+}
+
+void index_retire(struct index *index, struct grace *grace)
+{
+    if (!index)
+        return;
+    grace_retire(grace, &index->retired, release);
+    grace_reclaim(grace);
 }
 
 /* ---- places --------------------------------------------------------------------------------- */

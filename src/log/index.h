@@ -14,6 +14,8 @@
 
 #include <firn/disk.h>
 
+#include "base/snapshot.h"
+
 enum { INDEX_INTERVAL = 4096 }; /* bytes of store between entries, at least */
 
 struct index_entry {
@@ -24,8 +26,11 @@ struct index_entry {
 
 struct index;
 
-struct index *index_new(void); /* NULL: out of memory */
-void index_free(struct index *index);
+struct index *index_new(void); /* with one reference; NULL: out of memory */
+struct index *index_ref(struct index *index);
+void index_unref(struct index *index); /* NULL is fine */
+/* Gives up a reference that readers in `grace` may still be using. NULL is fine. */
+void index_retire(struct index *index, struct grace *grace);
 
 /*
  * Adds an entry if none is there yet or the last lies INDEX_INTERVAL or more before `position`, and
@@ -62,5 +67,13 @@ int index_store(const struct index *index, struct firn_disk *disk, const char *d
  */
 int index_load(struct firn_disk *disk, const char *dir, uint64_t base, uint64_t store_bytes,
                struct index **index, struct firn_error *err);
+
+/*
+ * index_floor in the file <base>.index, a page at a time and as suspiciously; entry->max_time is
+ * not known. *found false: no entry is low enough. FIRN_ENOENT, FIRN_EDAMAGED, FIRN_EIO.
+ */
+int index_file_floor(struct firn_disk *disk, const char *dir, uint64_t base, uint64_t store_bytes,
+                     uint32_t relative, struct index_entry *entry, bool *found,
+                     struct firn_error *err);
 
 #endif

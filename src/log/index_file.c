@@ -16,6 +16,7 @@ enum {
     PLACE_BYTES = 8,
     TIME_BYTES = 12,
     CHUNK_BYTES = PLACE_BYTES * TIME_BYTES * 64, /* holds a whole number of either */
+    PAGE_ENTRIES = 512,                          /* read at a time when one is looked up */
     NAME_SIZE = 48,
 };
 
@@ -283,6 +284,94 @@ int index_load(struct firn_disk *disk, const char *dir, uint64_t base, uint64_t 
     if (rc == 0)
         *index = found;
     else
-        index_free(found);
+        index_unref(found);
     return rc;
+}
+
+/* ---- looking up in the file ----------------------------------------------------------------- */
+
+struct page {
+    struct firn_file *file;
+    uint64_t first; /* number of its first entry */
+    size_t count;
+    uint8_t bytes[PAGE_ENTRIES * PLACE_BYTES];
+};
+
+static int page_load(struct page *page, uint64_t number, uint64_t entries, struct firn_error *err)
+{
+    uint64_t first = number * PAGE_ENTRIES;
+    size_t got;
+    page->first = first;
+    page->count = entries - first < PAGE_ENTRIES ? (size_t)(entries - first) : PAGE_ENTRIES;
+    int rc = disk_read_full(page->file, page->bytes, page->count * PLACE_BYTES, first * PLACE_BYTES,
+                            &got, err);
+    if (rc == 0 && got < page->count * PLACE_BYTES)
+        rc = FIRN_EDAMAGED;
+    return rc;
+}
+
+static uint32_t page_relative(const struct page *page, size_t i)
+{
+    return load_be_u32(page->bytes + i * PLACE_BYTES);
+}
+
+/* The last page whose first entry is not above `relative`; the first one if there is none. */
+static int find_page(struct page *page, uint64_t entries, uint32_t relative, struct firn_error *err)
+{
+    uint64_t low = 0, high = (entries + PAGE_ENTRIES - 1) / PAGE_ENTRIES;
+    int rc = 0;
+    while (rc == 0 && high - low > 1) {
+        uint64_t middle = low + (high - low) / 2;
+        rc = page_load(page, middle, entries, err);
+        if (rc == 0 && page_relative(page, 0) <= relative)
+            low = middle;
+        else
+            high = middle;
+    }
+    return rc == 0 ? page_load(page, low, entries, err) : rc;
+}
+
+static bool page_floor(const struct page *page, uint32_t relative, struct index_entry *entry)
+{
+    size_t low = 0, high = page->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (page_relative(page, middle) <= relative)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0)
+        return false;
+    const uint8_t *bytes = page->bytes + (low - 1) * PLACE_BYTES;
+    *entry = (struct index_entry){load_be_u32(bytes), load_be_u32(bytes + 4), INT64_MIN};
+    return true;
+}
+
+int index_file_floor(struct firn_disk *disk, const char *dir, uint64_t base, uint64_t store_bytes,
+                     uint32_t relative, struct index_entry *entry, bool *found,
+                     struct firn_error *err)
+{
+    char path[DISK_PATH_SIZE];
+    struct page page = {.file = NULL};
+    uint64_t size = 0;
+    int rc = file_path(path, sizeof path, dir, base, "index", err);
+    if (rc == 0)
+        rc = disk_open(disk, path, FIRN_OPEN_READ, &page.file, err);
+    if (rc == 0)
+        rc = disk_size_of(page.file, &size, err);
+    if (rc == 0 && (size == 0 || size % PLACE_BYTES != 0))
+        rc = FIRN_EDAMAGED;
+    if (rc == 0)
+        rc = find_page(&page, size / PLACE_BYTES, relative, err);
+    disk_close(page.file);
+    if (rc < 0)
+        return rc;
+    struct index_entry floor = {0};
+    bool any = page_floor(&page, relative, &floor);
+    if (any && floor.position >= store_bytes)
+        return FIRN_EDAMAGED;
+    *found = any;
+    *entry = floor;
+    return 0;
 }

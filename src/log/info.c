@@ -2,7 +2,7 @@
 /* What a log holds, in figures. */
 #include <string.h>
 
-#include "log/log_private.h"
+#include "log/cursor.h"
 
 static int first_time(struct firn_log *log, int64_t *time, struct firn_error *err)
 {
@@ -11,6 +11,7 @@ static int first_time(struct firn_log *log, int64_t *time, struct firn_error *er
     int rc = firn_cursor_open(log, NULL, &cursor, err);
     if (rc < 0)
         return rc;
+    cursor->plain = true;
     rc = firn_cursor_next(cursor, &record, err);
     if (rc == 0)
         *time = record->timestamp;

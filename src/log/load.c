@@ -104,6 +104,8 @@ static int enter_segment(struct firn_cursor *cursor, uint64_t index, struct firn
     cursor->scan.file = file;
     cursor->scan.buffered = 0;
     scan_seek(&cursor->scan, 0, 0);
+    if (!cursor->plain)
+        cache_touch(cursor->log, segment);
     return 0;
 }
 

@@ -63,19 +63,19 @@ static bool begins_at(struct scan *scan, uint64_t position, uint64_t end, uint64
 }
 
 /* Where to begin: the index entry below, if the batch there is what it says; else the start. */
-static int begin(struct segment *segment, struct scan *scan, uint64_t end, uint64_t index,
-                 uint64_t *base, struct firn_error *err)
+static int begin(struct firn_log *log, struct segment *segment, struct scan *scan, uint64_t end,
+                 uint64_t index, uint64_t *base, struct firn_error *err)
 {
-    struct index *sparse;
+    bool found = false;
     struct index_entry entry;
-    int rc = segment_index(segment, &sparse, NULL, err);
+    int rc = cache_floor(log, segment, (uint32_t)(index - segment->base), &entry, &found, err);
     if (rc < 0)
         return rc;
-    if (index_floor(sparse, (uint32_t)(index - segment->base), &entry)) {
+    if (found) {
         *base = segment->base + entry.relative;
         if (begins_at(scan, entry.position, end, *base))
             return 0;
-        segment_distrust_index(segment, sparse);
+        cache_distrust(log, segment);
     }
     *base = segment->base;
     scan_seek(scan, 0, end);
@@ -114,7 +114,7 @@ int locate(struct firn_log *log, struct segment *segment, struct scan *scan, uin
            struct firn_error *err)
 {
     enum batch_fault fault;
-    int rc = begin(segment, scan, end, index, base, err);
+    int rc = begin(log, segment, scan, end, index, base, err);
     uint64_t start = scan->position, start_base = *base;
     if (rc == 0)
         rc = walk(scan, checked, index, base, &fault, err);

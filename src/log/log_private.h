@@ -33,6 +33,7 @@ enum {
     LOG_CHECKPOINT_BYTES = 4 * 1024 * 1024, /* durable bytes between checkpoints */
     LOG_RESERVE_STEP = 64 * 1024,           /* least step of preparing */
     LOG_RESERVE_AHEAD = 32 * 1024 * 1024,   /* most */
+    CACHE_DEFAULT = 64,                     /* indexes in memory */
     LOG_NAME_SIZE = 48,                     /* a file's name in the directory, with NUL */
 };
 
@@ -46,8 +47,10 @@ struct segment {
     struct segment *next_pending;       /* prepare.c */
     char spare_name[LOG_NAME_SIZE];     /* while it is not named by its base */
     _Atomic(struct firn_file *) file;   /* opened when first needed */
-    _Atomic(struct index *) index;      /* loaded when first needed */
-    _Atomic(struct index *) distrusted; /* one that was wrong and was replaced */
+    _Atomic(struct index *) index;      /* NULL: not in memory (cache.c) */
+    atomic_bool distrusted;             /* the file of its index was wrong */
+    struct segment *newer, *older;      /* in the cache's order, under its lock */
+    struct index_cache *cache;          /* whose order it is in; NULL: none */
     _Atomic uint64_t durable_end;       /* bytes; what lies before is durable */
     _Atomic uint64_t written_end;       /* bytes handed to the storage */
     _Atomic uint64_t reserved_end;      /* bytes that may be written */
@@ -73,11 +76,8 @@ bool segment_parse_name(const char *name, uint64_t *base);
 int segment_path(const struct segment *segment, char *path, size_t size, struct firn_error *err);
 /* Its file, opened if needed. Any thread. */
 int segment_file(struct segment *segment, struct firn_file **file, struct firn_error *err);
-/* Its index: in memory, or loaded, or rebuilt from the store. Any thread. */
-int segment_index(struct segment *segment, struct index **index, bool *rebuilt,
-                  struct firn_error *err);
-/* Replaces an index whose entry was wrong by one made from the store, once. Any thread. */
-void segment_distrust_index(struct segment *segment, struct index *index);
+/* An index made from the store: never fails but for want of memory. Any thread. */
+int segment_rebuild_index(struct segment *segment, struct index **index, struct firn_error *err);
 /*
  * Reads batch headers of [from, to), adds their entries and raises *max_time. Ends silently at
  * damage.
@@ -127,6 +127,15 @@ struct prepare {
     struct wait_word released;
 };
 
+/* Indexes in memory (cache.c). */
+struct index_cache {
+    pthread_mutex_t lock;
+    struct segment *newest, *oldest;
+    size_t count, capacity;
+    uint64_t evictions;
+    _Atomic uint64_t loads;
+};
+
 struct log_hole {
     struct firn_hole hole;
     char text[96];
@@ -170,6 +179,7 @@ struct firn_log {
     bool checkpoint_missing;
     bool checkpoint_healed; /* a slot was bad, and was written anew */
 
+    struct index_cache cache;
     struct prepare prepare;
     struct worker_task settle;
 
@@ -177,6 +187,12 @@ struct firn_log {
     struct log_hole *holes; /* found by recovery */
     size_t hole_count;
 };
+
+/* Bytes that a segment may have, the overflow included. */
+static inline uint64_t log_segment_most(const struct firn_log *log)
+{
+    return log->options.segment_bytes + log->options.segment_overflow_bytes;
+}
 
 /* ---- list.c ---- */
 
@@ -195,6 +211,24 @@ int list_replace_end(struct firn_log *log, struct segment *segment);
 /* Keeps segments with keep_from <= base <= keep_to. FIRN_ENOMEM. */
 int list_keep(struct firn_log *log, uint64_t keep_from, uint64_t keep_to);
 void list_free(struct firn_log *log);
+
+/* ---- cache.c ---- */
+
+void cache_init(struct firn_log *log);
+/* A segment's index, with a reference; *rebuilt says whether it had to be made anew. */
+int cache_get(struct firn_log *log, struct segment *segment, struct index **index, bool *rebuilt,
+              struct firn_error *err);
+/* index_floor by a plain read: changes no order. */
+int cache_floor(struct firn_log *log, struct segment *segment, uint32_t relative,
+                struct index_entry *entry, bool *found, struct firn_error *err);
+/* A cursor enters the segment. Costs what loading its index costs, if it is not in memory. */
+void cache_touch(struct firn_log *log, struct segment *segment);
+/* The index of a finished segment need not stay in memory any more. */
+void cache_stored(struct firn_log *log, struct segment *segment);
+/* An entry of its index was wrong: makes it anew from the store, once. */
+void cache_distrust(struct firn_log *log, struct segment *segment);
+/* The segment is released. */
+void cache_forget(struct segment *segment);
 
 /* ---- now.c ---- */
 
@@ -247,6 +281,11 @@ int log_remove_below(struct firn_log *log, struct firn_error *err);
 /* ---- settle.c ---- */
 
 void settle_task(void *log);
+/*
+ * At opening: indexes of the scanned segments in [from, to) go to storage, as far as it lets them,
+ * and need not stay in memory.
+ */
+void settle_scanned(struct firn_log *log, uint64_t from, uint64_t to);
 /* Writes indexes of finished segments and a checkpoint at the durable end. */
 int settle(struct firn_log *log, struct firn_error *err);
 /* The same, with the clean marker, both slots. Only when nobody else works on the log. */

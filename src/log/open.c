@@ -29,6 +29,17 @@ static int check_options(const struct firn_log_options *options, struct firn_err
         return firn_error_set(err, FIRN_EINVAL, 0,
                               "segment_bytes is %llu; it may be %d to 2147483647",
                               (unsigned long long)options->segment_bytes, SEGMENT_LEAST);
+    uint64_t segment_bytes = options->segment_bytes ? options->segment_bytes : SEGMENT_DEFAULT;
+    if (options->segment_overflow_bytes > INT32_MAX - segment_bytes)
+        return firn_error_set(err, FIRN_EINVAL, 0,
+                              "segment_overflow_bytes is %llu; with segment_bytes %llu it may be "
+                              "at most %llu",
+                              (unsigned long long)options->segment_overflow_bytes,
+                              (unsigned long long)segment_bytes,
+                              (unsigned long long)(INT32_MAX - segment_bytes));
+    if (options->segment_records > INT32_MAX)
+        return firn_error_set(err, FIRN_EINVAL, 0, "segment_records is %llu; the most is %d",
+                              (unsigned long long)options->segment_records, INT32_MAX);
     if ((int)options->durability < FIRN_DURABILITY_EACH || options->durability > FIRN_DURABILITY_OS)
         return firn_error_set(err, FIRN_EINVAL, 0, "durability %d is unknown",
                               (int)options->durability);
@@ -45,6 +56,8 @@ static void fill_options(struct firn_log *log, const struct firn_log_options *op
     log->disk = own->disk ? own->disk : firn_disk_posix();
     if (!own->segment_bytes)
         own->segment_bytes = SEGMENT_DEFAULT;
+    if (!own->segment_records)
+        own->segment_records = INT32_MAX;
     if (!own->group_delay_us)
         own->group_delay_us = GROUP_DELAY_US;
     if (!own->group_bytes)
@@ -54,8 +67,8 @@ static void fill_options(struct firn_log *log, const struct firn_log_options *op
 static int set_record_limit(struct firn_log *log, struct firn_error *err)
 {
     uint64_t most = (uint64_t)env_pool_buffers(log->env) / 2 * COMMIT_BUFFER_ROOM;
-    if (log->options.segment_bytes < most)
-        most = log->options.segment_bytes;
+    if (log_segment_most(log) < most)
+        most = log_segment_most(log);
     most = most > 2 * RECORD_MARGIN ? most - RECORD_MARGIN : most;
     if (log->options.record_bytes > most)
         return firn_error_set(
@@ -78,6 +91,7 @@ static struct firn_log *new_log(const char *dir, const struct firn_log_options *
         return NULL;
     }
     fill_options(log, options);
+    cache_init(log);
     pthread_mutex_init(&log->list_lock, NULL);
     pthread_mutex_init(&log->admin, NULL);
     pthread_mutex_init(&log->checkpoint_lock, NULL);
@@ -100,6 +114,7 @@ static void free_log(struct firn_log *log)
     disk_unlock(log->disk, log->lock);
     if (log->own_env)
         firn_env_free(log->env);
+    pthread_mutex_destroy(&log->cache.lock);
     pthread_mutex_destroy(&log->list_lock);
     pthread_mutex_destroy(&log->admin);
     pthread_mutex_destroy(&log->checkpoint_lock);

@@ -103,7 +103,7 @@ static int new_spare(struct firn_log *log, uint64_t bytes, struct firn_error *er
         atomic_store(&segment->index, index);
     if (!segment || !index) {
         if (!segment)
-            index_free(index);
+            index_unref(index);
         segment_unref(segment);
         return firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory for a segment", log->dir);
     }

@@ -290,6 +290,7 @@ static int recover_tail(struct firn_log *log, struct place *end, struct firn_err
         return rc;
     leave_damaged_end(log, &tail.end);
     *end = tail.end;
+    settle_scanned(log, tail.from.segment, tail.end.segment);
     return log->options.read_only ? 0 : store_recovered(log, &tail, err);
 }
 
@@ -386,9 +387,14 @@ static int load_active_index(struct firn_log *log, struct firn_error *err)
     bool rebuilt = false;
     if (!active || log->options.read_only)
         return 0;
-    int rc = segment_index(active, &index, &rebuilt, err);
-    if (rc == 0)
-        rc = segment_resume_index(active, segment_durable_end(active), &rebuilt, err);
+    int rc = cache_get(log, active, &index, &rebuilt, err);
+    if (rc < 0)
+        return rc;
+    cache_forget(active);
+    if (!atomic_load(&active->index))
+        atomic_store(&active->index, index_ref(index));
+    index_unref(index);
+    rc = segment_resume_index(active, segment_durable_end(active), &rebuilt, err);
     log->recovery.indexes_rebuilt += rebuilt && segment_durable_end(active) > 0;
     return rc;
 }

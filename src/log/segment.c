@@ -32,8 +32,8 @@ void segment_unref(struct segment *segment)
     if (!segment || atomic_fetch_sub_explicit(&segment->refs, 1, memory_order_acq_rel) > 1)
         return;
     disk_close(atomic_load(&segment->file));
-    index_free(atomic_load(&segment->index));
-    index_free(atomic_load(&segment->distrusted));
+    cache_forget(segment);
+    index_unref(atomic_load(&segment->index));
     free(segment);
 }
 
@@ -118,8 +118,7 @@ int segment_build_index(struct segment *segment, struct index *index, uint64_t f
     return rc == FIRN_EIO || rc == FIRN_ENOMEM ? rc : 0;
 }
 
-/* Made from the store: never fails but for want of memory. */
-static int rebuild_index(struct segment *segment, struct index **out, struct firn_error *err)
+int segment_rebuild_index(struct segment *segment, struct index **out, struct firn_error *err)
 {
     int64_t max_time = INT64_MIN;
     struct index *index = index_new();
@@ -127,47 +126,11 @@ static int rebuild_index(struct segment *segment, struct index **out, struct fir
         return firn_error_set(err, FIRN_ENOMEM, 0, "no memory for an index");
     int rc = segment_build_index(segment, index, 0, segment_durable_end(segment), &max_time, err);
     if (rc == FIRN_ENOMEM) {
-        index_free(index);
+        index_unref(index);
         return rc;
     }
     *out = index;
     return 0;
-}
-
-int segment_index(struct segment *segment, struct index **out, bool *rebuilt,
-                  struct firn_error *err)
-{
-    struct index *index = atomic_load_explicit(&segment->index, memory_order_acquire);
-    if (!index) {
-        int rc = index_load(segment->disk, segment->dir, segment->base,
-                            segment_durable_end(segment), &index, NULL);
-        if (rebuilt)
-            *rebuilt = rc < 0;
-        if (rc < 0)
-            rc = rebuild_index(segment, &index, err);
-        if (rc < 0)
-            return rc;
-        struct index *other = NULL;
-        if (!atomic_compare_exchange_strong(&segment->index, &other, index)) {
-            index_free(index);
-            index = other;
-        }
-    }
-    *out = index;
-    return 0;
-}
-
-void segment_distrust_index(struct segment *segment, struct index *index)
-{
-    struct index *rebuilt, *none = NULL;
-    if (atomic_load(&segment->distrusted) || rebuild_index(segment, &rebuilt, NULL) < 0)
-        return;
-    if (!atomic_compare_exchange_strong(&segment->distrusted, &none, index)) {
-        index_free(rebuilt);
-        return;
-    }
-    if (!atomic_compare_exchange_strong(&segment->index, &index, rebuilt))
-        index_free(rebuilt);
 }
 
 int segment_remove_files(struct firn_disk *disk, const char *dir, uint64_t base,
@@ -213,7 +176,7 @@ int segment_resume_index(struct segment *segment, uint64_t end, bool *rebuilt,
         if (!fresh)
             return firn_error_set(err, FIRN_ENOMEM, 0, "no memory for an index");
         atomic_store(&segment->index, fresh);
-        index_free(index);
+        index_unref(index);
         index = fresh;
         last = (struct index_entry){.max_time = INT64_MIN};
         *rebuilt = true;

@@ -25,11 +25,16 @@ static uint64_t settled_segment(struct firn_log *log)
 static int store_index(struct firn_log *log, struct segment *segment, struct firn_error *err)
 {
     struct index *index;
-    int rc = segment_index(segment, &index, NULL, err);
-    if (rc == 0)
-        rc = index_store(index, log->disk, log->dir, segment->base, err);
-    if (rc == 0)
+    bool rebuilt;
+    int rc = cache_get(log, segment, &index, &rebuilt, err);
+    if (rc < 0)
+        return rc;
+    rc = index_store(index, log->disk, log->dir, segment->base, err);
+    index_unref(index);
+    if (rc == 0) {
         segment->indexed = true;
+        cache_stored(log, segment);
+    }
     return rc;
 }
 
@@ -52,6 +57,16 @@ static int store_indexes(struct firn_log *log, uint64_t from, uint64_t to, struc
     if (rc == 0 && any)
         rc = disk_sync_dir(log->disk, log->dir, err);
     return rc;
+}
+
+void settle_scanned(struct firn_log *log, uint64_t from, uint64_t to)
+{
+    struct segment_list *list = atomic_load(&log->list);
+    if (!log->options.read_only)
+        (void)store_indexes(log, from, to, NULL);
+    for (size_t i = 0; list && i < list->count; i++)
+        if (list->at[i]->base < to)
+            cache_stored(log, list->at[i]);
 }
 
 static int store_checkpoint(struct firn_log *log, const struct checkpoint *next, bool both,

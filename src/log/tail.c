@@ -214,10 +214,13 @@ static int start_generation(struct segment_scan *at, struct segment *before, uin
     if (from > 0)
         return last_generation(at->segment, at->index, from, &at->tail->generation, err);
     struct index *index;
-    int rc = before ? segment_index(before, &index, NULL, err) : 0;
-    if (rc < 0 || !before)
-        return rc;
-    return last_generation(before, index, segment_durable_end(before), &at->tail->generation, err);
+    bool rebuilt;
+    int rc = before ? cache_get(at->log, before, &index, &rebuilt, err) : FIRN_ENOENT;
+    if (rc < 0)
+        return before ? rc : 0;
+    rc = last_generation(before, index, segment_durable_end(before), &at->tail->generation, err);
+    index_unref(index);
+    return rc;
 }
 
 static int scan_segment(struct segment_scan *at, struct segment *before, uint64_t from,

@@ -158,6 +158,24 @@ static int plan_cut(struct firn_log *log, struct segment *segment, uint64_t inde
     return rc;
 }
 
+/* Of the index of a segment, what lies before `changed`. */
+static void keep_entries(struct firn_log *log, struct segment *old, uint64_t changed,
+                         struct index *index)
+{
+    struct index *entries;
+    bool rebuilt;
+    if (cache_get(log, old, &entries, &rebuilt, NULL) < 0)
+        return;
+    for (size_t i = 0; i < index_count(entries); i++) {
+        struct index_entry entry;
+        index_get(entries, i, &entry);
+        if (entry.position >= changed)
+            break;
+        index_add(index, entry.relative, entry.position, entry.max_time);
+    }
+    index_unref(entries);
+}
+
 /*
  * The segment as it is after the cut: a new object, since readers may still look up in the index of
  * the old one. Entries from `changed` on are made anew.
@@ -166,19 +184,13 @@ static struct segment *cut_segment(struct firn_log *log, struct segment *old, ui
                                    const struct place *cut)
 {
     struct segment *segment = segment_new(log->disk, log->dir, old->base, true);
-    struct index *index = index_new(), *entries = atomic_load(&old->index);
+    struct index *index = index_new();
     if (!segment || !index) {
         segment_unref(segment);
-        index_free(index);
+        index_unref(index);
         return NULL;
     }
-    for (size_t i = 0; entries && i < index_count(entries); i++) {
-        struct index_entry entry;
-        index_get(entries, i, &entry);
-        if (entry.position >= changed)
-            break;
-        index_add(index, entry.relative, entry.position, entry.max_time);
-    }
+    keep_entries(log, old, changed, index);
     atomic_store(&segment->index, index);
     atomic_store(&segment->reserved_end, cut->position);
     atomic_store(&segment->written_end, cut->position);

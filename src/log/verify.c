@@ -199,7 +199,7 @@ static int check_index(struct verify *verify, struct segment *segment, struct fi
     if (rc < 0)
         return report_index(verify, segment->base, 0, "malformed; it is rebuilt when needed");
     rc = check_entries(verify, segment, index, err);
-    index_free(index);
+    index_unref(index);
     return rc;
 }
 

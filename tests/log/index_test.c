@@ -101,7 +101,7 @@ static void lookups_find_what_a_walk_finds(void **state)
     for (size_t count = 0; count <= 130; count++) {
         struct index *index = random_index(&prng, count);
         assert_lookups_are_right(index);
-        index_free(index);
+        index_unref(index);
     }
 }
 
@@ -120,8 +120,8 @@ static void nothing_is_found_below_the_first_entry(void **state)
     assert_true(index_floor_position(index, UINT32_MAX, &entry));
     assert_true(index_ceil_time(index, INT64_MIN, &entry));
     assert_false(index_ceil_time(index, 6, &entry));
-    index_free(index);
-    index_free(NULL);
+    index_unref(index);
+    index_unref(NULL);
 }
 
 static void entries_keep_their_distance_and_order(void **state)
@@ -138,7 +138,7 @@ static void entries_keep_their_distance_and_order(void **state)
     assert_int_equal(index_count(index), 2);
     index_get(index, 1, &entry);
     assert_true(entry.max_time == 50);
-    index_free(index);
+    index_unref(index);
 }
 
 static void a_cut_drops_what_lies_behind(void **state)
@@ -156,7 +156,7 @@ static void a_cut_drops_what_lies_behind(void **state)
         assert_int_equal(index_add(index, 1000, 60 * (INDEX_INTERVAL + 5), 1000), 0);
         assert_int_equal(index_count(index), keep + 1);
         assert_lookups_are_right(index);
-        index_free(index);
+        index_unref(index);
     }
 }
 
@@ -166,11 +166,11 @@ static void memory_is_little_at_first(void **state)
     struct prng prng = prng_new(13);
     struct index *index = random_index(&prng, 1);
     assert_true(index_memory(index) < 1024);
-    index_free(index);
+    index_unref(index);
     index = random_index(&prng, 5000);
     assert_true(index_memory(index) >= 5000 * sizeof(struct index_entry));
     assert_true(index_memory(index) < 3 * 5000 * sizeof(struct index_entry));
-    index_free(index);
+    index_unref(index);
 }
 
 /* ---- beside a writer ------------------------------------------------------------------------ */
@@ -222,7 +222,7 @@ static void readers_need_no_lock(void **state)
         assert_null(wrong);
     }
     assert_int_equal(index_count(shared.index), SHARED_ENTRIES);
-    index_free(shared.index);
+    index_unref(shared.index);
 }
 
 /* ---- files ---------------------------------------------------------------------------------- */
@@ -275,7 +275,7 @@ static void files_are_as_kafka_has_them(void **state)
                         24);
     assert_int_equal(read_file(disk, time_name, bytes, sizeof bytes), 24);
     assert_memory_equal(bytes, "\1\2\3\4\5\6\7\x08\0\0\0\0\1\2\3\4\5\6\7\x09\x11\x22\x33\x45", 24);
-    index_free(index);
+    index_unref(index);
     firn_disk_free(disk);
 }
 
@@ -297,8 +297,8 @@ static void what_is_stored_is_loaded(void **state)
             index_get(loaded, i, &b);
             assert_memory_equal(&a, &b, sizeof a);
         }
-        index_free(loaded);
-        index_free(index);
+        index_unref(loaded);
+        index_unref(index);
     }
     firn_disk_free(disk);
 }
@@ -319,7 +319,7 @@ static void a_missing_file_is_told(void **state)
     assert_int_equal(disk_remove(disk, index_name, NULL), 0);
     assert_int_equal(index_load(disk, "d", 42, STORE_BYTES, &loaded, NULL), FIRN_ENOENT);
     assert_null(loaded);
-    index_free(index);
+    index_unref(index);
     firn_disk_free(disk);
 }
 
@@ -344,7 +344,7 @@ static int load_numbers(const uint32_t *places, size_t place_count, const uint32
     assert_int_equal(err.code, rc);
     if (rc != 0)
         assert_non_null(strstr(err.message, "00000000000000000042."));
-    index_free(index);
+    index_unref(index);
     firn_disk_free(disk);
     return rc;
 }
@@ -406,10 +406,10 @@ static void every_truncation_of_a_file_is_told(void **state)
             bool fits = n == 1 && cut > 0 && cut % entry == 0;
             assert_int_equal(rc, fits ? 0 : FIRN_EDAMAGED);
             if (rc == 0)
-                index_free(loaded);
+                index_unref(loaded);
         }
     }
-    index_free(index);
+    index_unref(index);
     firn_disk_free(disk);
 }
 
