@@ -73,6 +73,22 @@ static int check_slot(const uint8_t *slot, struct checkpoint *checkpoint)
     return rc;
 }
 
+static bool is_place(const struct place *place)
+{
+    return place->index >= place->segment && place->index < (uint64_t)1 << 63 &&
+           place->position < (uint64_t)1 << 31;
+}
+
+/* Whether a log can have got there. */
+static bool is_possible(const struct checkpoint *checkpoint)
+{
+    const struct place *durable = &checkpoint->durable, *end = &checkpoint->end;
+    return is_place(durable) && is_place(end) && is_place(&checkpoint->intent.cut) &&
+           checkpoint->first_index < (uint64_t)1 << 63 &&
+           (!checkpoint->clean ||
+            (end->index >= durable->index && end->segment >= durable->segment));
+}
+
 /* What loading must find, by the rules; FIRN_EDAMAGED, FIRN_EFORMAT, or 0 and the checkpoint. */
 static int expect(const struct bytes *file, struct checkpoint *checkpoint, int states[SLOTS])
 {
@@ -85,7 +101,7 @@ static int expect(const struct bytes *file, struct checkpoint *checkpoint, int s
         states[i] = check_slot(file->data + (size_t)i * CHECKPOINT_SLOT, &found);
         if (states[i] == FIRN_EFORMAT)
             return FIRN_EFORMAT;
-        if (states[i] == 0 && found.sequence % 2 != i)
+        if (states[i] == 0 && (found.sequence % 2 != i || !is_possible(&found)))
             states[i] = FIRN_EDAMAGED;
         if (states[i] == 0 && (rc != 0 || found.sequence > checkpoint->sequence)) {
             *checkpoint = found;
