@@ -241,7 +241,7 @@ static void copy_range(const struct file *from, struct bytes *to, struct input *
 
 static void copy_to_new_name(struct files *files, const struct file *from, struct input *in)
 {
-    static const char *const suffixes[] = {"log", "index", "timeindex", "log"};
+    static const char *const suffixes[] = {"log", "index", "timeindex", "appendtime"};
     char name[FILE_NAME_SIZE];
     uint64_t base = input_u8(in);
     uint8_t how = input_u8(in);

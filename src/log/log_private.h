@@ -22,6 +22,7 @@
 #include "base/snapshot.h"
 #include "commit/commit.h"
 #include "disk/disk.h"
+#include "log/age.h"
 #include "log/batch.h"
 #include "log/checkpoint.h"
 #include "log/index.h"
@@ -30,6 +31,7 @@
 
 enum {
     LOG_BATCH_TARGET = 16 * 1024,           /* bytes of a batch of single records, about */
+    LOG_AGE_STORE_MS = 60 * 1000,           /* between storing marks of a segment that grows */
     LOG_CHECKPOINT_BYTES = 4 * 1024 * 1024, /* durable bytes between checkpoints */
     LOG_RESERVE_STEP = 64 * 1024,           /* least step of preparing */
     LOG_RESERVE_AHEAD = 32 * 1024 * 1024,   /* most */
@@ -43,22 +45,24 @@ struct segment {
     _Atomic unsigned refs;
     uint64_t base;
     struct firn_disk *disk;
-    const char *dir;                    /* the log's */
-    struct segment *next_pending;       /* prepare.c */
-    char spare_name[LOG_NAME_SIZE];     /* while it is not named by its base */
-    _Atomic(struct firn_file *) file;   /* opened when first needed */
-    _Atomic(struct index *) index;      /* NULL: not in memory (cache.c) */
-    atomic_bool distrusted;             /* the file of its index was wrong */
-    struct segment *newer, *older;      /* in the cache's order, under its lock */
-    struct index_cache *cache;          /* whose order it is in; NULL: none */
-    _Atomic uint64_t durable_end;       /* bytes; what lies before is durable */
-    _Atomic uint64_t written_end;       /* bytes handed to the storage */
-    _Atomic uint64_t reserved_end;      /* bytes that may be written */
-    uint64_t zeroed_end;                /* zeros ahead of the writer are durable up to here */
-    uint64_t entered_end;               /* no claim begins before it: a writer was there */
+    const char *dir;                  /* the log's */
+    struct segment *next_pending;     /* prepare.c */
+    char spare_name[LOG_NAME_SIZE];   /* while it is not named by its base */
+    _Atomic(struct firn_file *) file; /* opened when first needed */
+    _Atomic(struct index *) index;    /* NULL: not in memory (cache.c) */
+    atomic_bool distrusted;           /* the file of its index was wrong */
+    struct segment *newer, *older;    /* in the cache's order, under its lock */
+    struct index_cache *cache;        /* whose order it is in; NULL: none */
+    _Atomic uint64_t durable_end;     /* bytes; what lies before is durable */
+    _Atomic uint64_t written_end;     /* bytes handed to the storage */
+    _Atomic uint64_t reserved_end;    /* bytes that may be written */
+    uint64_t zeroed_end;              /* zeros ahead of the writer are durable up to here */
+    uint64_t entered_end;             /* no claim begins before it: a writer was there */
     bool writable;
-    bool indexed;     /* its index is on storage (settle.c) */
-    int64_t max_time; /* highest timestamp so far (the committer's) */
+    bool indexed;           /* its index is on storage (settle.c) */
+    int64_t max_time;       /* highest timestamp so far (the committer's) */
+    int64_t mark_due;       /* the committer's: when the next mark of age is to be made */
+    struct age_marks marks; /* under the log's age_lock */
 };
 
 struct segment_list {
@@ -177,8 +181,13 @@ struct firn_log {
     struct firn_file *checkpoint_file;
     struct checkpoint_slots slots; /* as found at open */
     bool checkpoint_missing;
+    bool leftovers;         /* of removed segments are in the directory */
     bool checkpoint_healed; /* a slot was bad, and was written anew */
+    bool age_healed;        /* so was the file of append times */
 
+    pthread_mutex_t age_lock; /* marks of age; taken last */
+    int64_t write_time;       /* of the group that is being written, ms */
+    int64_t age_stored;       /* when the active segment's marks were, ms (settle's) */
     struct index_cache cache;
     struct prepare prepare;
     struct worker_task settle;
@@ -272,6 +281,8 @@ void prepare_forget(struct firn_log *log);
 
 /* ---- truncate.c ---- */
 
+/* Removes files of segments below the list's, once the checkpoint that passes them is durable. */
+int log_remove_leftovers(struct firn_log *log, struct firn_error *err);
 /*
  * Removes segments wholly below the lowest index: one that was the last when the beginning was
  * removed stays until another follows it. With `admin`.
@@ -282,10 +293,11 @@ int log_remove_below(struct firn_log *log, struct firn_error *err);
 
 void settle_task(void *log);
 /*
- * At opening: indexes of the scanned segments in [from, to) go to storage, as far as it lets them,
- * and need not stay in memory.
+ * At opening: indexes and ages of the scanned segments, from the one with base `from` to the end,
+ * go to storage, as far as it lets them, and need not stay in memory. FIRN_ENOMEM, FIRN_EIO.
  */
-void settle_scanned(struct firn_log *log, uint64_t from, uint64_t to);
+int settle_scanned(struct firn_log *log, uint64_t from, const struct place *end,
+                   struct firn_error *err);
 /* Writes indexes of finished segments and a checkpoint at the durable end. */
 int settle(struct firn_log *log, struct firn_error *err);
 /* The same, with the clean marker, both slots. Only when nobody else works on the log. */

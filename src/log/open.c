@@ -92,6 +92,7 @@ static struct firn_log *new_log(const char *dir, const struct firn_log_options *
     }
     fill_options(log, options);
     cache_init(log);
+    pthread_mutex_init(&log->age_lock, NULL);
     pthread_mutex_init(&log->list_lock, NULL);
     pthread_mutex_init(&log->admin, NULL);
     pthread_mutex_init(&log->checkpoint_lock, NULL);
@@ -115,6 +116,7 @@ static void free_log(struct firn_log *log)
     if (log->own_env)
         firn_env_free(log->env);
     pthread_mutex_destroy(&log->cache.lock);
+    pthread_mutex_destroy(&log->age_lock);
     pthread_mutex_destroy(&log->list_lock);
     pthread_mutex_destroy(&log->admin);
     pthread_mutex_destroy(&log->checkpoint_lock);
@@ -243,6 +245,8 @@ static int close_parts(struct firn_log *log, struct firn_error *err)
     rc = cut_prepared(log, err);
     if (rc == 0)
         log_remove_below(log, NULL); /* what stays goes at the next opening */
+    if (rc == 0 && log->active)
+        age_note_end(log, log->active, atomic_load(&log->durable_next));
     return rc == 0 ? settle_clean(log, err) : rc;
 }
 

@@ -24,7 +24,8 @@ static bool is_ours(const char *name)
         if (strncmp(name, starts[i], strlen(starts[i])) == 0)
             return true;
     const char *dot = strrchr(name, '.');
-    return dot && (strcmp(dot, ".index") == 0 || strcmp(dot, ".timeindex") == 0);
+    return dot && (strcmp(dot, ".index") == 0 || strcmp(dot, ".timeindex") == 0 ||
+                   strcmp(dot, ".appendtime") == 0);
 }
 
 static int note_entry(void *arg, const char *name, const struct firn_entry *entry)
@@ -169,21 +170,21 @@ static int add_segment(struct firn_log *log, uint64_t base, struct firn_error *e
     return rc;
 }
 
-/* Segments wholly below the first index were removed, even if their names survived. */
+/*
+ * Segments wholly below the first index were removed, even if their names survived. They go when
+ * the checkpoint that says so is written anew: so far it may stand in the page cache only.
+ */
 static int add_segments(struct firn_log *log, const struct listing *listing, struct firn_error *err)
 {
-    for (size_t i = 0; i < listing->count; i++) {
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < listing->count; i++) {
         bool removed = i + 1 < listing->count &&
                        listing->bases[i + 1] <= log->checkpoint.first_index;
-        int rc = 0;
+        log->leftovers |= removed;
         if (!removed)
             rc = add_segment(log, listing->bases[i], err);
-        else if (!log->options.read_only)
-            rc = segment_remove_files(log->disk, log->dir, listing->bases[i], err);
-        if (rc < 0)
-            return rc;
     }
-    return 0;
+    return rc;
 }
 
 static bool closed_cleanly(const struct firn_log *log)
@@ -231,16 +232,6 @@ static int store_recovered(struct firn_log *log, const struct tail *tail, struct
     return checkpoint_store(log->checkpoint_file, checkpoint, true, err);
 }
 
-/* All segments that are left hold only what was removed. */
-static int remove_listed(struct firn_log *log, struct firn_error *err)
-{
-    struct segment_list *list = atomic_load(&log->list);
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && list && i < list->count && !log->options.read_only; i++)
-        rc = segment_remove_files(log->disk, log->dir, list->at[i]->base, err);
-    return rc == 0 ? list_keep(log, UINT64_MAX, UINT64_MAX) : rc;
-}
-
 /*
  * Records up to the checkpoint's place were there, and those below the first index before they were
  * removed. Where the segments end earlier, the last ones are missing: the log goes on behind what
@@ -256,8 +247,10 @@ static int note_missing_end(struct firn_log *log, struct place *end, struct firn
         struct firn_hole hole = {.first_index = from, .next_index = next, .segment = end->segment};
         rc = log_add_hole(log, &hole, "the last segments are missing");
     }
-    if (rc == 0 && end->index < checkpoint->first_index)
-        rc = remove_listed(log, err);
+    if (rc == 0 && end->index < checkpoint->first_index) { /* what is left was removed */
+        log->leftovers = true;
+        rc = list_keep(log, UINT64_MAX, UINT64_MAX);
+    }
     if (next < checkpoint->first_index)
         next = checkpoint->first_index;
     if (next > end->index)
@@ -290,8 +283,11 @@ static int recover_tail(struct firn_log *log, struct place *end, struct firn_err
         return rc;
     leave_damaged_end(log, &tail.end);
     *end = tail.end;
-    settle_scanned(log, tail.from.segment, tail.end.segment);
-    return log->options.read_only ? 0 : store_recovered(log, &tail, err);
+    rc = settle_scanned(log, tail.from.segment, &tail.end, err);
+    if (rc < 0 || log->options.read_only)
+        return rc;
+    rc = store_recovered(log, &tail, err);
+    return rc == 0 ? log_remove_leftovers(log, err) : rc;
 }
 
 static int open_checkpoint_file(struct firn_log *log, struct firn_error *err)
@@ -350,16 +346,23 @@ static void describe_repair(struct firn_recovery *r)
              r->truncation_finished ? "; an interrupted truncation was finished" : "");
 }
 
+static void describe_clean(struct firn_log *log)
+{
+    const char *what = "nothing to recover";
+    if (log->checkpoint_healed)
+        what = "one slot of the checkpoint was torn or damaged, and is written anew";
+    else if (log->age_healed)
+        what = "the file of append times was torn or damaged, and is written anew";
+    snprintf(log->recovery.text, sizeof log->recovery.text, "closed cleanly; %s", what);
+}
+
 static void describe(struct firn_log *log)
 {
     struct firn_recovery *r = &log->recovery;
     if (r->created)
         snprintf(r->text, sizeof r->text, "created");
     else if (r->clean)
-        snprintf(r->text, sizeof r->text, "closed cleanly; %s",
-                 log->checkpoint_healed
-                     ? "one slot of the checkpoint was torn or damaged, and is written anew"
-                     : "nothing to recover");
+        describe_clean(log);
     else
         describe_repair(r);
 }
@@ -396,6 +399,8 @@ static int load_active_index(struct firn_log *log, struct firn_error *err)
     index_unref(index);
     rc = segment_resume_index(active, segment_durable_end(active), &rebuilt, err);
     log->recovery.indexes_rebuilt += rebuilt && segment_durable_end(active) > 0;
+    if (rc == 0 && log->recovery.clean)
+        rc = age_resume(log, active, atomic_load(&log->durable_next), false, err);
     return rc;
 }
 

@@ -17,7 +17,7 @@ struct segment *segment_new(struct firn_disk *disk, const char *dir, uint64_t ba
     segment->disk = disk;
     segment->dir = dir;
     segment->writable = writable;
-    segment->max_time = INT64_MIN;
+    segment->max_time = segment->mark_due = INT64_MIN;
     return segment;
 }
 
@@ -34,6 +34,7 @@ void segment_unref(struct segment *segment)
     disk_close(atomic_load(&segment->file));
     cache_forget(segment);
     index_unref(atomic_load(&segment->index));
+    age_marks_free(&segment->marks);
     free(segment);
 }
 
@@ -136,8 +137,8 @@ int segment_rebuild_index(struct segment *segment, struct index **out, struct fi
 int segment_remove_files(struct firn_disk *disk, const char *dir, uint64_t base,
                          struct firn_error *err)
 {
-    static const char *const suffixes[] = {"log", "index", "timeindex"};
-    for (int i = 0; i < 3; i++) {
+    static const char *const suffixes[] = {"log", "index", "timeindex", "appendtime"};
+    for (int i = 0; i < 4; i++) {
         char name[LOG_NAME_SIZE], path[DISK_PATH_SIZE];
         segment_name(base, suffixes[i], name);
         int rc = disk_path_join(path, sizeof path, dir, name, err);

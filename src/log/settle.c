@@ -31,6 +31,8 @@ static int store_index(struct firn_log *log, struct segment *segment, struct fir
         return rc;
     rc = index_store(index, log->disk, log->dir, segment->base, err);
     index_unref(index);
+    if (rc == 0)
+        rc = age_store(log, segment, true, err);
     if (rc == 0) {
         segment->indexed = true;
         cache_stored(log, segment);
@@ -59,14 +61,34 @@ static int store_indexes(struct firn_log *log, uint64_t from, uint64_t to, struc
     return rc;
 }
 
-void settle_scanned(struct firn_log *log, uint64_t from, uint64_t to)
+/* Ages of what was scanned: what was appended up to a crash is no younger than the crash. */
+static int resume_ages(struct firn_log *log, const struct segment_list *list, uint64_t from,
+                       uint64_t next, struct firn_error *err)
+{
+    struct segment *last = list->at[list->count - 1];
+    for (size_t i = 0; i + 1 < list->count; i++) {
+        struct segment *segment = list->at[i];
+        if (segment->base >= from && age_check(log, segment->base) == FIRN_EDAMAGED)
+            (void)age_discard(log, segment->base, NULL);
+    }
+    return age_resume(log, last, next, true, err);
+}
+
+int settle_scanned(struct firn_log *log, uint64_t from, const struct place *end,
+                   struct firn_error *err)
 {
     struct segment_list *list = atomic_load(&log->list);
-    if (!log->options.read_only)
-        (void)store_indexes(log, from, to, NULL);
-    for (size_t i = 0; list && i < list->count; i++)
-        if (list->at[i]->base < to)
-            cache_stored(log, list->at[i]);
+    bool store = !log->options.read_only;
+    if (!list || list->count == 0)
+        return 0;
+    for (size_t i = 0; i < list->count; i++) {
+        struct segment *segment = list->at[i];
+        if (store && segment->base >= from && segment->base < end->segment)
+            (void)store_index(log, segment, NULL); /* it is made anew when needed */
+        if (segment->base < end->segment)
+            cache_stored(log, segment);
+    }
+    return store ? resume_ages(log, list, from, end->index, err) : 0; /* syncs the directory too */
 }
 
 static int store_checkpoint(struct firn_log *log, const struct checkpoint *next, bool both,
@@ -79,10 +101,25 @@ static int store_checkpoint(struct firn_log *log, const struct checkpoint *next,
     return rc;
 }
 
+/* The marks of age of the segment that grows, now and then. */
+static int store_age(struct firn_log *log, uint64_t base, struct firn_error *err)
+{
+    int64_t now = log_now(log);
+    if (now >= log->age_stored && now < log->age_stored + LOG_AGE_STORE_MS)
+        return 0;
+    log->age_stored = now;
+    struct segment *segment = list_find(log, base);
+    int rc = segment ? age_store(log, segment, false, err) : 0;
+    segment_unref(segment);
+    return rc;
+}
+
 int settle(struct firn_log *log, struct firn_error *err)
 {
     struct place place = durable_place(log);
     int rc = store_indexes(log, settled_segment(log), place.segment, err);
+    if (rc == 0)
+        rc = store_age(log, place.segment, err);
     if (rc < 0)
         return rc; /* nothing is lost: the next one tries again */
     pthread_mutex_lock(&log->checkpoint_lock);

@@ -71,7 +71,10 @@ static int cut_file(struct firn_log *log, const struct intent *intent, struct fi
 int log_finish_truncation(struct firn_log *log, struct firn_error *err)
 {
     const struct intent *intent = &log->checkpoint.intent;
-    int rc = remove_later(log, intent->cut.segment, err);
+    int rc = age_discard(log, intent->cut.segment,
+                         err); /* durably so before anything is replaced */
+    if (rc == 0)
+        rc = remove_later(log, intent->cut.segment, err);
     if (rc == 0)
         rc = cut_file(log, intent, err);
     if (rc < 0)
@@ -191,6 +194,7 @@ static struct segment *cut_segment(struct firn_log *log, struct segment *old, ui
         return NULL;
     }
     keep_entries(log, old, changed, index);
+    (void)age_inherit(log, old, segment, cut->index); /* else they are as old as what follows */
     atomic_store(&segment->index, index);
     atomic_store(&segment->reserved_end, cut->position);
     atomic_store(&segment->written_end, cut->position);
@@ -354,8 +358,47 @@ static int remove_segments(struct firn_log *log, uint64_t keep_from, struct firn
     }
 }
 
+struct leftover {
+    uint64_t below;
+    uint64_t lowest; /* found in this pass; UINT64_MAX: none */
+};
+
+static int note_leftover(void *arg, const char *name, const struct firn_entry *entry)
+{
+    struct leftover *leftover = arg;
+    uint64_t base;
+    (void)entry;
+    if (segment_parse_name(name, &base) && base < leftover->below && base < leftover->lowest)
+        leftover->lowest = base;
+    return 0;
+}
+
+int log_remove_leftovers(struct firn_log *log, struct firn_error *err)
+{
+    pthread_mutex_lock(&log->checkpoint_lock);
+    uint64_t below = log->checkpoint.first_index;
+    pthread_mutex_unlock(&log->checkpoint_lock);
+    struct segment *first = list_first(log);
+    if (first)
+        below = first->base;
+    segment_unref(first);
+    int rc = 0;
+    while (rc == 0 && log->leftovers) {
+        struct leftover leftover = {below, UINT64_MAX};
+        rc = disk_list(log->disk, log->dir, note_leftover, &leftover, err);
+        if (rc == 0 && leftover.lowest == UINT64_MAX)
+            log->leftovers = false;
+        else if (rc == 0)
+            rc = segment_remove_files(log->disk, log->dir, leftover.lowest, err);
+    }
+    return rc;
+}
+
 int log_remove_below(struct firn_log *log, struct firn_error *err)
 {
+    int rc = log_remove_leftovers(log, err);
+    if (rc < 0)
+        return rc;
     struct segment *segment = list_find(log, atomic_load(&log->lowest));
     if (!segment)
         return 0;

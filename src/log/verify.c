@@ -150,6 +150,20 @@ static int report_index(struct verify *verify, uint64_t base, uint64_t entry, co
     return report(verify, &finding);
 }
 
+static int report_age(struct verify *verify, uint64_t base)
+{
+    char name[LOG_NAME_SIZE];
+    segment_name(base, "appendtime", name);
+    struct firn_finding finding = {
+        .code = FIRN_EDAMAGED,
+        .file = name,
+        .first_index = base,
+        .next_index = base,
+        .text = "damaged; its records count as appended when the next ones were",
+    };
+    return report(verify, &finding);
+}
+
 /* Every entry must name a batch: its base, and the highest time up to it. */
 static int check_entries(struct verify *verify, struct segment *segment, struct index *index,
                          struct firn_error *err)
@@ -190,6 +204,11 @@ static int check_index(struct verify *verify, struct segment *segment, struct fi
 {
     struct firn_log *log = verify->log;
     struct index *index;
+    if (age_check(log, segment->base) == FIRN_EDAMAGED) {
+        int stopped = report_age(verify, segment->base);
+        if (stopped)
+            return stopped;
+    }
     int rc = index_load(log->disk, log->dir, segment->base, segment_durable_end(segment), &index,
                         NULL);
     if (rc == FIRN_ENOENT)

@@ -145,6 +145,7 @@ static void complete_batch(struct firn_log *log, struct walk *walk)
     if (index)
         index_add(index, (uint32_t)(batch.base - segment->base), (uint32_t)position,
                   segment->max_time);
+    age_note(log, segment, batch.base, log->write_time);
     log->written_next = batch.base + batch.last_delta + 1;
 }
 
@@ -216,6 +217,7 @@ static int write_group(struct firn_log *log, struct commit_group *group, bool du
 int log_write(void *owner, struct commit_group *group, bool durable, struct firn_error *err)
 {
     struct firn_log *log = owner;
+    log->write_time = log_now(log);
     int rc = log_begin_life(log, err);
     if (rc == 0)
         rc = write_group(log, group, durable, err);
