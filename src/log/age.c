@@ -38,34 +38,36 @@ static int add(struct age_marks *marks, uint32_t relative, int64_t time)
     return 0;
 }
 
-/* With the lock. A clock that went back counts as one that stood still. */
-static void note(struct segment *segment, uint64_t index, int64_t now)
+/* All below `index` was appended by `time`. Without memory, it is as old as the next mark. */
+static void mark(struct firn_log *log, struct segment *segment, uint64_t index, int64_t time)
 {
     struct age_marks *marks = &segment->marks;
+    uint32_t relative = (uint32_t)(index - segment->base);
+    pthread_mutex_lock(&log->age_lock);
     const struct age_mark *last = marks->count ? &marks->at[marks->count - 1] : NULL;
-    if (last && now < last->time)
-        now = last->time;
-    if (last && last->relative == index - segment->base && last->time == now)
-        return;
-    bool added = add(marks, (uint32_t)(index - segment->base), now) == 0;
-    marks->changed |= added;
-    segment->mark_due = added ? now + AGE_STEP_MS : INT64_MIN; /* else the next one tries again */
+    bool known = last && last->relative == relative && last->time <= time;
+    if (!known && add(marks, relative, time) == 0)
+        marks->changed = true;
+    pthread_mutex_unlock(&log->age_lock);
 }
 
 void age_note(struct firn_log *log, struct segment *segment, uint64_t index, int64_t now)
 {
-    if (now < segment->mark_due)
-        return;
-    pthread_mutex_lock(&log->age_lock);
-    note(segment, index, now);
-    pthread_mutex_unlock(&log->age_lock);
+    int64_t last = atomic_load_explicit(&log->last_write, memory_order_relaxed);
+    if (now >= segment->mark_due) {
+        if (last != INT64_MIN)
+            mark(log, segment, index, last);
+        segment->mark_due = now + AGE_STEP_MS;
+    }
+    if (now > last) /* a clock that went back counts as one that stands still */
+        atomic_store_explicit(&log->last_write, now, memory_order_relaxed);
 }
 
 void age_note_end(struct firn_log *log, struct segment *segment, uint64_t index)
 {
-    pthread_mutex_lock(&log->age_lock);
-    note(segment, index, log_now(log));
-    pthread_mutex_unlock(&log->age_lock);
+    int64_t last = atomic_load(&log->last_write);
+    if (last != INT64_MIN)
+        mark(log, segment, index, last);
 }
 
 /* ---- the file ------------------------------------------------------------------------------- */
@@ -123,8 +125,11 @@ static int store(struct firn_log *log, struct segment *segment, struct firn_erro
     if (rc == 0)
         rc = disk_open(log->disk, path, FIRN_OPEN_WRITE | FIRN_OPEN_CREATE, &file, err);
     if (rc == 0) {
-        rc = disk_write_full(file, bytes, size, 0, 0, err);
+        uint64_t before = 0;
+        rc = disk_size_of(file, &before, err);
         if (rc == 0)
+            rc = disk_write_full(file, bytes, size, 0, 0, err);
+        if (rc == 0 && before > size)
             rc = disk_truncate(file, size, err);
         if (rc == 0)
             rc = disk_sync(file, err);
@@ -221,9 +226,10 @@ int age_resume(struct firn_log *log, struct segment *segment, uint64_t end, bool
         return firn_error_set(err, rc, 0, "%s: no memory", log->dir);
     segment->marks = marks;
     if (marks.count)
-        segment->mark_due = marks.at[marks.count - 1].time + AGE_STEP_MS;
+        atomic_store(&log->last_write, marks.at[marks.count - 1].time);
     log->age_healed = rc == FIRN_EDAMAGED;
-    if (anew || rc == FIRN_EDAMAGED) {
+    if (anew || rc < 0) {
+        atomic_store(&log->last_write, log_now(log));
         age_note_end(log, segment, end);
         (void)age_store(log, segment, false, NULL);     /* closing tries again */
         return disk_sync_dir(log->disk, log->dir, err); /* lest an old file comes back */
@@ -272,32 +278,18 @@ static void look(const struct segment *segment, const struct age_marks *marks, i
         *index = segment->base + marks->at[count - 1].relative;
 }
 
-/*
- * The segment that grows: what was appended since its last mark came within a second of it, or
- * there would be another one.
- */
-static void look_active(struct firn_log *log, const struct segment *segment, int64_t time,
-                        uint64_t *index, bool *later)
-{
-    const struct age_marks *marks = &segment->marks;
-    uint64_t next = atomic_load(&log->durable_next);
-    look(segment, marks, time, index, later);
-    if (log->life_started && segment->mark_due != INT64_MIN && time >= segment->mark_due)
-        *index = next;
-}
-
 uint64_t age_index_at(struct firn_log *log, int64_t time)
 {
-    uint64_t index = 0;
+    uint64_t index = 0, end = atomic_load(&log->durable_next);
     bool later = false;
+    if (!log->options.read_only && atomic_load(&log->last_write) <= time)
+        return end;
     struct segment *segment = list_first(log);
     while (segment && !later) {
         struct segment *next = list_after(log, segment->base);
         pthread_mutex_lock(&log->age_lock);
         bool here = segment->marks.count > 0;
-        if (here && !next)
-            look_active(log, segment, time, &index, &later);
-        else if (here)
+        if (here)
             look(segment, &segment->marks, time, &index, &later);
         pthread_mutex_unlock(&log->age_lock);
         struct age_marks marks = {0};
@@ -308,6 +300,5 @@ uint64_t age_index_at(struct firn_log *log, int64_t time)
         segment = next;
     }
     segment_unref(segment);
-    uint64_t end = atomic_load(&log->durable_next);
     return index < end ? index : end;
 }

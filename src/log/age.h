@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * When records were appended, by this machine's clock: marks, at most one a second. A mark (index,
- * time) says that all records below the index were appended at or before that time. Timestamps of
+ * time) says that all records below the index were appended at or before that time: the time of the
+ * last write before the one that made the mark. Timestamps of
  * records can't say that: their users set them, also to times in the future.
  */
 #ifndef LOG_AGE_H
@@ -32,7 +33,7 @@ enum { AGE_STEP_MS = 1000 };
 
 /* The committer writes record `index` to the segment now. A comparison, most of the time. */
 void age_note(struct firn_log *log, struct segment *segment, uint64_t index, int64_t now);
-/* All below `index`, the segment's end, were appended by now: at opening and at close. */
+/* At close: all below `index`, the segment's end, was appended by the time of the last write. */
 void age_note_end(struct firn_log *log, struct segment *segment, uint64_t index);
 /*
  * Writes <base>.appendtime and syncs it, not the directory, if there is anything new. Those of a

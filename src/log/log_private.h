@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include <firn/keep.h>
 #include <firn/log.h>
 
 #include "base/error.h"
@@ -61,7 +62,7 @@ struct segment {
     bool writable;
     bool indexed;           /* its index is on storage (settle.c) */
     int64_t max_time;       /* highest timestamp so far (the committer's) */
-    int64_t mark_due;       /* the committer's: when the next mark of age is to be made */
+    int64_t mark_due;       /* the committer's: no mark of age is made before */
     struct age_marks marks; /* under the log's age_lock */
 };
 
@@ -131,6 +132,14 @@ struct prepare {
     struct wait_word released;
 };
 
+/* Retention in the background (retain.c). */
+struct retain {
+    pthread_mutex_t lock;
+    struct worker_task task;
+    struct firn_retention what;
+    uint64_t period_ns; /* 0: none */
+};
+
 /* Indexes in memory (cache.c). */
 struct index_cache {
     pthread_mutex_t lock;
@@ -185,11 +194,13 @@ struct firn_log {
     bool checkpoint_healed; /* a slot was bad, and was written anew */
     bool age_healed;        /* so was the file of append times */
 
-    pthread_mutex_t age_lock; /* marks of age; taken last */
-    int64_t write_time;       /* of the group that is being written, ms */
-    int64_t age_stored;       /* when the active segment's marks were, ms (settle's) */
+    pthread_mutex_t age_lock;   /* marks of age; taken last */
+    int64_t write_time;         /* of the group that is being written, ms */
+    _Atomic int64_t last_write; /* of all that is written, ms; INT64_MIN: not known */
+    int64_t age_stored;         /* when the active segment's marks were, ms (settle's) */
     struct index_cache cache;
     struct prepare prepare;
+    struct retain retain;
     struct worker_task settle;
 
     struct firn_recovery recovery;
@@ -288,6 +299,14 @@ int log_remove_leftovers(struct firn_log *log, struct firn_error *err);
  * removed stays until another follows it. With `admin`.
  */
 int log_remove_below(struct firn_log *log, struct firn_error *err);
+
+/* firn_log_remove_before with `admin`. */
+int log_remove_locked(struct firn_log *log, uint64_t index, struct firn_error *err);
+
+/* ---- retain.c ---- */
+
+int retain_init(struct firn_log *log, struct firn_error *err);
+void retain_done(struct firn_log *log);
 
 /* ---- settle.c ---- */
 

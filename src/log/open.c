@@ -93,6 +93,7 @@ static struct firn_log *new_log(const char *dir, const struct firn_log_options *
     fill_options(log, options);
     cache_init(log);
     pthread_mutex_init(&log->age_lock, NULL);
+    atomic_init(&log->last_write, INT64_MIN);
     pthread_mutex_init(&log->list_lock, NULL);
     pthread_mutex_init(&log->admin, NULL);
     pthread_mutex_init(&log->checkpoint_lock, NULL);
@@ -102,6 +103,7 @@ static struct firn_log *new_log(const char *dir, const struct firn_log_options *
 /* Releases everything, in whatever state. */
 static void free_log(struct firn_log *log)
 {
+    retain_done(log);
     if (log->settle.worker) {
         worker_cancel(env_worker(log->env), &log->settle);
         worker_cancel(env_worker(log->env), &log->prepare.task);
@@ -153,7 +155,7 @@ static int start_commit(struct firn_log *log, struct firn_error *err)
     rc = prepare_init(log, err);
     if (rc < 0)
         worker_task_done(&log->settle);
-    return rc;
+    return rc < 0 ? rc : retain_init(log, err);
 }
 
 static int connect_env(struct firn_log *log, struct firn_error *err)
@@ -237,6 +239,7 @@ static int cut_prepared(struct firn_log *log, struct firn_error *err)
 
 static int close_parts(struct firn_log *log, struct firn_error *err)
 {
+    retain_done(log);
     int rc = commit_close(&log->commit, err);
     worker_cancel(env_worker(log->env), &log->settle);
     worker_cancel(env_worker(log->env), &log->prepare.task);
@@ -326,6 +329,7 @@ int firn_log_destroy(struct firn_log *log, struct firn_error *err)
         free_log(log);
         return firn_error_set(err, FIRN_EREADONLY, 0, "opened read-only: not destroyed");
     }
+    retain_done(log);
     firn_log_remove_before(log, atomic_load(&log->durable_next), NULL);
     commit_close(&log->commit, NULL);
     worker_cancel(env_worker(log->env), &log->settle);

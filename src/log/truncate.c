@@ -407,7 +407,28 @@ int log_remove_below(struct firn_log *log, struct firn_error *err)
     return remove_segments(log, keep_from, err);
 }
 
-static int remove_locked(struct firn_log *log, uint64_t index, struct firn_error *err)
+/* Nothing is held any more: the segment that grew goes too, and the next append begins another. */
+static int remove_all(struct firn_log *log, uint64_t index, struct firn_error *err)
+{
+    struct segment *active = log->active;
+    if (!active || active->base == index || log->staging.next_index != index)
+        return 0; /* something was appended meanwhile */
+    int rc = store_first(log, index, index);
+    if (rc < 0)
+        return firn_error_set(err, rc, 0, "%s: the new first index could not be stored", log->dir);
+    prepare_await(log, active, 0, UINT64_MAX);
+    prepare_forget(log);
+    lock_take(&log->commit.lock);
+    log->staging = (struct staging){.next_index = index};
+    log->place = (struct place){index, 0, index};
+    lock_release(&log->commit.lock);
+    segment_unref(active);
+    log->active = NULL;
+    log->unsynced = false;
+    return remove_segments(log, index, err);
+}
+
+int log_remove_locked(struct firn_log *log, uint64_t index, struct firn_error *err)
 {
     if (index <= atomic_load(&log->lowest))
         return 0;
@@ -433,7 +454,15 @@ static int remove_locked(struct firn_log *log, uint64_t index, struct firn_error
     if (rc < 0)
         return firn_error_set(err, rc, 0, "%s: the new first index could not be stored", log->dir);
     atomic_store_explicit(&log->lowest, index, memory_order_release);
-    return remove_segments(log, keep_from, err);
+    rc = remove_segments(log, keep_from, err);
+    if (rc < 0 || index < atomic_load(&log->durable_next))
+        return rc;
+    rc = commit_freeze(&log->commit, err);
+    if (rc == 0) {
+        rc = remove_all(log, index, err);
+        commit_thaw(&log->commit);
+    }
+    return rc;
 }
 
 int firn_log_remove_before(struct firn_log *log, uint64_t index, struct firn_error *err)
@@ -441,7 +470,7 @@ int firn_log_remove_before(struct firn_log *log, uint64_t index, struct firn_err
     if (log->options.read_only)
         return refuse_read_only(log, err);
     pthread_mutex_lock(&log->admin);
-    int rc = remove_locked(log, index, err);
+    int rc = log_remove_locked(log, index, err);
     pthread_mutex_unlock(&log->admin);
     return rc;
 }

@@ -20,7 +20,7 @@
 
 enum { SEGMENT = 640 };
 
-static const char script[] = "aagpfrgtawcgrbafuagc";
+static const char script[] = "aagpfrgtawcgrbafuagcxagrxc";
 
 struct kind {
     const char *name;

@@ -200,6 +200,8 @@ int machine_only(struct machine *machine, char operation, size_t value_bytes)
         return machine_truncate(machine, next > machine->model.lowest ? next - 1 : next);
     case 'b':
         return machine_remove(machine, middle(machine));
+    case 'x':
+        return machine_remove(machine, next);
     case 'c':
         return reopen(machine);
     case 'f':

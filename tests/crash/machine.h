@@ -23,7 +23,7 @@ struct machine {
 /*
  * Operations, by letter: a append one; g append a group of three; r append one that does not fit
  * beside anything else, so that the log rotates; t truncate in the middle; u truncate the last
- * record; b remove the beginning up to the middle; c close and open again; f flush;
+ * record; b remove the beginning up to the middle; x all of it; c close and open again; f flush;
  * p prepare space; w run the background work.
  */
 #define MACHINE_OPERATIONS "agrtbc"

@@ -288,10 +288,12 @@ static const struct effort less = {2, 24, 8, 2, 2, 100, 0};
 
 static uint64_t run_mode(enum firn_durability durability, const struct effort *effort)
 {
-    const char *operations = durability == FIRN_DURABILITY_EACH ? MACHINE_OPERATIONS
-                                                                : MACHINE_OPERATIONS "f";
+    bool at_once = durability == FIRN_DURABILITY_EACH;
+    const char *basic = at_once ? MACHINE_OPERATIONS : MACHINE_OPERATIONS "f";
+    const char *more = at_once ? MACHINE_OPERATIONS "x" : MACHINE_OPERATIONS "fx";
     struct campaign campaign = {.effort = *effort, .durability = durability};
     for (unsigned length = 1; length <= effort->length; length++) {
+        const char *operations = length < 3 ? more : basic;
         campaign.setup = "aagcag";
         try_all(&campaign, operations, length);
         campaign.setup = "";

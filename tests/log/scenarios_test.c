@@ -14,12 +14,17 @@
 
 #include <cmocka.h>
 
+#include <firn/keep.h>
+
 #include "log/log_private.h"
 
 enum { FIRST = 42, PER_SEGMENT = 20, SEGMENTS = 10, VALUE = 129, CACHED = 5 };
 
 struct fixture {
-    struct firn_disk *disk; /* NULL: files */
+    struct firn_disk *memory;   /* NULL: files */
+    struct firn_disk disk_here; /* for files */
+    struct firn_disk *disk;
+    struct firn_disk_ops ops; /* those of the storage, but for the clock */
     struct firn_env *env;
     struct firn_log *log;
     struct firn_log_options options;
@@ -34,14 +39,19 @@ struct fixture {
             fail_msg("%s: %d %s", #call, ok_rc, f->err.message);                                   \
     } while (0)
 
+static uint64_t now_ms;
+
+static uint64_t own_clock(struct firn_disk *disk, enum firn_clock clock)
+{
+    (void)disk;
+    (void)clock;
+    return now_ms * 1000000;
+}
+
 static void background(struct fixture *f)
 {
-    struct firn_env_stats before, after;
-    do {
-        firn_env_get_stats(f->env, &before);
+    for (int i = 0; i < 4; i++)
         firn_env_run(f->env);
-        firn_env_get_stats(f->env, &after);
-    } while (after.tasks_run != before.tasks_run);
 }
 
 static void reopen(struct fixture *f)
@@ -90,7 +100,12 @@ static int setup(void **state, bool files)
     if (files)
         assert_non_null(mkdtemp(f->dir));
     else
-        OK(firn_disk_memory_new(&f->disk, &f->err));
+        OK(firn_disk_memory_new(&f->memory, &f->err));
+    f->disk = files ? &f->disk_here : f->memory;
+    f->ops = files ? *firn_disk_posix()->ops : *f->memory->ops;
+    f->ops.clock = own_clock;
+    f->disk->ops = &f->ops;
+    now_ms = 1600000000000;
     OK(firn_env_new(&manual, &f->env, &f->err));
     f->options = (struct firn_log_options){
         .disk = f->disk,
@@ -119,7 +134,7 @@ static int teardown(void **state)
     struct fixture *f = *state;
     OK(firn_log_destroy(f->log, &f->err));
     assert_int_equal(firn_env_free(f->env), 0);
-    firn_disk_free(f->disk);
+    firn_disk_free(f->memory);
     free(f);
     return 0;
 }
@@ -220,10 +235,119 @@ static void reading_appending_and_truncating_agree(void **state)
     assert_reads(f, FIRST, cut + PER_SEGMENT);
 
     OK(firn_log_destroy(f->log, &f->err));
-    if (!f->disk)
+    if (!f->memory)
         assert_int_not_equal(access(f->dir, F_OK), 0);
     OK(firn_log_open(f->dir, &f->options, &f->log, &f->err));
     assert_int_equal(length(f), 0);
+}
+
+/* ---- expiry --------------------------------------------------------------------------------- */
+
+static struct firn_trimmed trim(struct fixture *f, struct firn_retention keep, bool dry_run)
+{
+    struct firn_trimmed trimmed;
+    OK(firn_log_trim(f->log, &keep, dry_run, &trimmed, &f->err));
+    assert_true(trimmed.text[0] != '\0');
+    return trimmed;
+}
+
+static struct firn_log_info look(struct fixture *f)
+{
+    struct firn_log_info info;
+    OK(firn_log_get_info(f->log, &info, &f->err));
+    return info;
+}
+
+static void all_that_expires_goes(void **state)
+{
+    struct fixture *f = *state;
+    const struct firn_retention keep = {.max_age_ms = 10};
+    append(f, SEGMENTS / 2 * PER_SEGMENT);
+    uint64_t before = look(f).next_index;
+    now_ms += 1000;
+    append(f, SEGMENTS / 2 * PER_SEGMENT);
+    assert_int_equal(trim(f, keep, true).next_index, before);
+    assert_int_equal(look(f).lowest_index, FIRST);
+    assert_int_equal(trim(f, keep, false).segments, SEGMENTS / 2);
+    assert_int_equal(look(f).lowest_index, before);
+    assert_int_equal(segments(f), SEGMENTS / 2);
+    assert_reads(f, before, before + SEGMENTS / 2 * PER_SEGMENT);
+
+    now_ms += 10;
+    struct firn_trimmed all = trim(f, keep, false);
+    assert_int_equal(all.segments, SEGMENTS / 2);
+    assert_int_equal(all.next_index, FIRST + SEGMENTS * PER_SEGMENT);
+    assert_int_equal(length(f), 0);
+    assert_int_equal(segments(f), 0);
+    assert_int_equal(trim(f, keep, false).segments, 0);
+    append(f, 1);
+    reopen(f);
+    assert_reads(f, all.next_index, all.next_index + 1);
+}
+
+/* In the middle of the segment that grows, too; and a clock that goes back makes nothing older. */
+static void ages_survive(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 5; i++, now_ms += 2000)
+        append(f, 3);
+    now_ms -= 2000;
+    reopen(f);
+    for (uint64_t i = 0; i < 4; i++) {
+        const struct firn_retention keep = {.max_age_ms = 8000 - i * 2000};
+        assert_int_equal(trim(f, keep, true).next_index, FIRST + 3 * (i + 1));
+    }
+    now_ms -= 1000000;
+    append(f, 3);
+    now_ms += 1000001;
+    const struct firn_retention young = {.max_age_ms = 2};
+    assert_int_equal(trim(f, young, true).next_index, FIRST + 12);
+    /* What a truncation leaves keeps its age. */
+    OK(firn_log_truncate(f->log, FIRST + 14, &f->err));
+    now_ms += 5000;
+    const struct firn_retention old = {.max_age_ms = 5000};
+    assert_int_equal(trim(f, old, true).next_index, FIRST + 14);
+    append(f, 4);
+    assert_int_equal(trim(f, old, true).next_index, FIRST + 14);
+}
+
+static void each_limit_keeps_what_it_says(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t next = FIRST + SEGMENTS * PER_SEGMENT, batch = batch_bytes();
+    append(f, SEGMENTS * PER_SEGMENT);
+    struct firn_retention keep = {.max_records = 55};
+    assert_int_equal(trim(f, keep, true).next_index, next - 55);
+    assert_int_equal(trim(f, keep, true).segments, 7);
+    keep = (struct firn_retention){.max_bytes = 30 * batch};
+    assert_int_equal(trim(f, keep, true).next_index, next - 30);
+    keep.max_bytes = 30 * batch - 1;
+    assert_int_equal(trim(f, keep, true).next_index, next - 29);
+    keep.max_bytes = 1000 * batch;
+    assert_int_equal(trim(f, keep, true).next_index, FIRST);
+    keep = (struct firn_retention){.before_index = next + 7};
+    assert_int_equal(trim(f, keep, true).next_index, next);
+    keep = (struct firn_retention){.before_index = FIRST + 5, .max_records = 70};
+    assert_int_equal(trim(f, keep, false).next_index, next - 70);
+    assert_reads(f, next - 70, next);
+    keep = (struct firn_retention){0};
+    assert_int_equal(trim(f, keep, false).next_index, next - 70);
+    assert_int_equal(segments(f), 4);
+}
+
+static void the_background_keeps_to_it(void **state)
+{
+    struct fixture *f = *state;
+    const struct firn_retention keep = {.max_records = 25};
+    append(f, 100);
+    OK(firn_log_set_retention(f->log, &keep, 1, &f->err));
+    background(f);
+    assert_int_equal(length(f), 25);
+    append(f, 100);
+    assert_int_equal(length(f), 25);
+    OK(firn_log_set_retention(f->log, NULL, 0, &f->err));
+    append(f, 100);
+    assert_int_equal(length(f), 125);
 }
 
 /* ---- which limit ends a segment ------------------------------------------------------------- */
@@ -410,6 +534,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BOTH(reading_appending_and_truncating_agree),
+        BOTH(all_that_expires_goes),
+        BOTH(ages_survive),
+        BOTH(each_limit_keeps_what_it_says),
+        BOTH(the_background_keeps_to_it),
         BOTH(the_limit_that_is_reached_first_ends_a_segment),
         BOTH(one_append_may_go_beyond_by_the_overflow),
         BOTH(the_least_recently_used_index_goes_first),
