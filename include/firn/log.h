@@ -245,6 +245,14 @@ FIRN_API int firn_cursor_hole(const struct firn_cursor *cursor, struct firn_hole
 /** After FIRN_EDAMAGED: moves over the hole, in the direction of the call that met it. */
 FIRN_API int firn_cursor_skip(struct firn_cursor *cursor);
 
+/**
+ * Finds the first durable record held whose timestamp is `time` (ms since 1970) or later;
+ * `*index` is the next index if there is none. Damaged ranges are passed over. FIRN_ERANGE (it was
+ * truncated meanwhile), FIRN_EIO, FIRN_ENOMEM.
+ */
+FIRN_API int firn_log_find_time(struct firn_log *log, int64_t time, uint64_t *index,
+                                struct firn_error *err);
+
 /* ---- change ----------------------------------------------------------------------------- */
 
 /**

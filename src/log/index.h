@@ -76,4 +76,11 @@ int index_file_floor(struct firn_disk *disk, const char *dir, uint64_t base, uin
                      uint32_t relative, struct index_entry *entry, bool *found,
                      struct firn_error *err);
 
+/*
+ * The last entry, from the files. FIRN_ENOENT, FIRN_EDAMAGED (as far as the last entries tell; also
+ * if there is none), FIRN_EIO.
+ */
+int index_file_last(struct firn_disk *disk, const char *dir, uint64_t base, uint64_t store_bytes,
+                    struct index_entry *entry, struct firn_error *err);
+
 #endif

@@ -375,3 +375,36 @@ int index_file_floor(struct firn_disk *disk, const char *dir, uint64_t base, uin
     *entry = floor;
     return 0;
 }
+
+/* The last `entry_bytes` bytes of a file of such entries. */
+static int read_last(struct firn_disk *disk, const char *dir, uint64_t base, const char *suffix,
+                     size_t entry_bytes, uint8_t *entry, struct firn_error *err)
+{
+    struct reader reader;
+    size_t got = 0;
+    int rc = reader_open(&reader, disk, dir, base, suffix, entry_bytes, err);
+    if (rc == 0 && reader.size == 0)
+        rc = not_an_index(&reader, "empty", err);
+    if (rc == 0)
+        rc = disk_read_full(reader.file, entry, entry_bytes, reader.size - entry_bytes, &got, err);
+    if (rc == 0 && got < entry_bytes)
+        rc = not_an_index(&reader, "cut short while it was read", err);
+    disk_close(reader.file);
+    return rc;
+}
+
+int index_file_last(struct firn_disk *disk, const char *dir, uint64_t base, uint64_t store_bytes,
+                    struct index_entry *entry, struct firn_error *err)
+{
+    uint8_t place[PLACE_BYTES], time[TIME_BYTES];
+    int rc = read_last(disk, dir, base, "index", PLACE_BYTES, place, err);
+    if (rc == 0)
+        rc = read_last(disk, dir, base, "timeindex", TIME_BYTES, time, err);
+    if (rc < 0)
+        return rc;
+    struct index_entry last = {load_be_u32(place), load_be_u32(place + 4), load_be_i64(time)};
+    if (last.position >= store_bytes || load_be_u32(time + 8) > last.relative)
+        return firn_error_set(err, FIRN_EDAMAGED, 0, "%s: the last entries do not agree", dir);
+    *entry = last;
+    return 0;
+}

@@ -18,6 +18,7 @@ struct segment *segment_new(struct firn_disk *disk, const char *dir, uint64_t ba
     segment->dir = dir;
     segment->writable = writable;
     segment->max_time = segment->mark_due = INT64_MIN;
+    atomic_init(&segment->highest_time, INT64_MIN);
     return segment;
 }
 
