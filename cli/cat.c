@@ -12,6 +12,7 @@
 #include "output.h"
 #include "report.h"
 #include "subcommands.h"
+#include "times.h"
 
 static const char name[] = "cat";
 
@@ -21,6 +22,8 @@ struct cat_options {
     struct number from;
     struct number to;
     struct number count;
+    struct point since;
+    struct point until;
     bool reverse;
     enum format format;
     enum delimiter delimiter;
@@ -52,6 +55,8 @@ static int check(const struct cat_options *options)
         return report_usage(name, "--to %llu is below --from %llu",
                             (unsigned long long)options->to.value,
                             (unsigned long long)options->from.value);
+    if (options->since.given && options->until.given && options->until.ms < options->since.ms)
+        return report_usage(name, "--until is before --since");
     return OPTIONS_PARSED;
 }
 
@@ -61,6 +66,11 @@ static int parse(int argc, char **argv, struct cat_options *to, char ***operands
         {"from", 'f', "INDEX", figures_parse_number, &to->from, "begin with this record"},
         {"to", 't', "INDEX", figures_parse_number, &to->to, "end before this record"},
         {"count", 'n', "N", figures_parse_number, &to->count, "end after so many records"},
+        {"since", 's', "TIME", times_parse_point, &to->since,
+         "begin with the first record of this time (UTC) or\n"
+         "later: '2026-01-31 12:00', @1769860800, -2h (ago)"},
+        {"until", 'u', "TIME", times_parse_point, &to->until,
+         "end before the first record of this time or later"},
         {"reverse", 'r', NULL, NULL, &to->reverse, "the last record first"},
         {"format", 'F', "FORMAT", parse_format, &to->format,
          "raw (the default): the values, with delimiters;\n"
@@ -146,14 +156,36 @@ static int put_records(struct cat *cat)
 
 /* ---- the whole -------------------------------------------------------------------------- */
 
-static int open_cursor(struct cat *cat, struct firn_error *err)
+/* The range of indexes that the options name. */
+static int find_range(struct cat *cat, uint64_t *from, uint64_t *to, struct firn_error *err)
 {
+    const struct cat_options *options = &cat->options;
+    uint64_t since = 0, until = UINT64_MAX;
+    int result = 0;
+    if (options->since.given)
+        result = firn_log_find_time(cat->log, options->since.ms, &since, err);
+    if (result == 0 && options->until.given)
+        result = firn_log_find_time(cat->log, options->until.ms, &until, err);
+    *from = options->from.value > since ? options->from.value : since;
+    *to = options->to.given && options->to.value < until ? options->to.value : until;
+    return result;
+}
+
+static int put_range(struct cat *cat, struct firn_error *err)
+{
+    uint64_t from, to;
+    if (find_range(cat, &from, &to, err))
+        return report_error(name, err);
+    if (to <= from)
+        return STATUS_DONE;
     struct firn_cursor_options range = {
-        .from = cat->options.from.value,
-        .to = cat->options.to.value,
+        .from = from,
+        .to = to,
         .at_end = cat->options.reverse,
     };
-    return firn_cursor_open(cat->log, &range, &cat->cursor, err);
+    if (firn_cursor_open(cat->log, &range, &cat->cursor, err))
+        return report_error(name, err);
+    return put_records(cat);
 }
 
 static int run(struct cat *cat)
@@ -162,10 +194,7 @@ static int run(struct cat *cat)
     struct firn_log_options options = {.read_only = true, .must_exist = true};
     if (firn_log_open(cat->dir, &options, &cat->log, &err))
         return report_error(name, &err);
-    bool nothing = cat->options.to.given && cat->options.to.value == 0; /* 0 is "no limit" there */
-    int status = STATUS_DONE;
-    if (!nothing)
-        status = open_cursor(cat, &err) ? report_error(name, &err) : put_records(cat);
+    int status = put_range(cat, &err);
     firn_cursor_close(cat->cursor);
     firn_log_close(cat->log, NULL);
     return status;

@@ -30,6 +30,7 @@ static const struct subcommand subcommands[] = {
     {"info", "tell what a log holds", info_run},
     {"verify", "check every byte of a log", verify_run},
     {"truncate", "remove the records from an index on", truncate_run},
+    {"trim", "remove the first records: by index, age or size", trim_run},
     {"help", "explain a subcommand", help_run},
 };
 

@@ -9,6 +9,8 @@ _firn_argument()
     -D | --durability) words='each group os' ;;
     -F | --format) words='raw json' ;;
     -e | --expect-next | --first-index | -f | --from | -t | --to | -n | --count) words='' ;;
+    --since | -u | --until | -b | --before | -o | --older-than) words='' ;;
+    -B | --keep-bytes | -N | --keep-records) words='' ;;
     -k | --key-separator | --record-bytes | --segment-bytes | -s | --size) words='' ;;
     *) return 1 ;;
     esac
@@ -21,9 +23,10 @@ _firn_options()
         words='--delimiter --key-separator --durability --ack --no-create --first-index
             --expect-next --segment-bytes --record-bytes --size --quiet --help'
         ;;
-    cat) words='--from --to --count --reverse --format --delimiter --key-separator --help' ;;
+    cat) words='--from --to --count --since --until --reverse --format --delimiter --key-separator --help' ;;
     info) words='--json --help' ;;
     verify | truncate) words='--quiet --help' ;;
+    trim) words='--before --older-than --keep-bytes --keep-records --dry-run --quiet --help' ;;
     *) words='' ;;
     esac
 }
@@ -31,7 +34,7 @@ _firn_options()
 _firn()
 {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local subcommand=${COMP_WORDS[1]} words='' subcommands='append cat info verify truncate help'
+    local subcommand=${COMP_WORDS[1]} words='' subcommands='append cat info verify truncate trim help'
     COMPREPLY=()
     # readline takes '=' as a word of its own: --format = json
     if [[ $current == '=' ]]; then

@@ -110,13 +110,14 @@ static int make_plan(struct firn_log *log, const struct firn_retention *keep, st
     plan->lowest = plan->next = atomic_load(&log->lowest);
     plan->why = NULL;
     if (keep->before_index)
-        raise_to(plan, keep->before_index < end ? keep->before_index : end, "below the index");
+        raise_to(plan, keep->before_index < end ? keep->before_index : end,
+                 "below the given index");
     if (keep->max_records)
-        raise_to(plan, by_records(log, keep->max_records), "beyond the number of records");
+        raise_to(plan, by_records(log, keep->max_records), "beyond the number of records to keep");
     if (keep->max_age_ms)
-        raise_to(plan, by_age(log, keep->max_age_ms), "older than the age");
+        raise_to(plan, by_age(log, keep->max_age_ms), "older than what is to be kept");
     int rc = keep->max_bytes ? by_bytes(log, keep->max_bytes, &index, err) : 0;
-    raise_to(plan, index, "beyond the number of bytes");
+    raise_to(plan, index, "beyond the bytes to keep");
     return rc;
 }
 
@@ -144,8 +145,8 @@ static void describe(const struct plan *plan, struct firn_trimmed *trimmed)
         return;
     }
     snprintf(trimmed->text, sizeof trimmed->text,
-             "%" PRIu64 " records, %" PRIu64 " to %" PRIu64 ", go: %s to be kept",
-             plan->next - plan->lowest, plan->lowest, plan->next - 1, plan->why);
+             "%" PRIu64 " records, %" PRIu64 " to %" PRIu64 ", go: %s", plan->next - plan->lowest,
+             plan->lowest, plan->next - 1, plan->why);
 }
 
 static int trim_locked(struct firn_log *log, const struct firn_retention *retention, bool dry_run,
