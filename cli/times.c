@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "times.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -102,22 +101,34 @@ static bool is_date(unsigned year, unsigned month, unsigned day)
     return day <= lengths[month - 1] + (month == 2 && leap);
 }
 
+/* Exactly so many digits, behind the byte `before` unless that is 0. */
+static bool take_digits(const char **text, char before, int count, unsigned *value)
+{
+    const char *at = *text;
+    if (before && *at++ != before)
+        return false;
+    *value = 0;
+    for (; count > 0; count--, at++) {
+        if (*at < '0' || *at > '9')
+            return false;
+        *value = *value * 10 + (unsigned)(*at - '0');
+    }
+    *text = at;
+    return true;
+}
+
 /* What may follow a date: nothing, or hours and minutes, seconds, a fraction, and a zone. */
 static bool parse_clock(const char *text, int64_t *ms)
 {
     unsigned hour, minute, second = 0;
-    int length = 0;
     *ms = 0;
     if (!*text || strcmp(text, "Z") == 0)
         return true;
-    if ((*text != ' ' && *text != 'T') ||
-        sscanf(text + 1, "%2u:%2u%n", &hour, &minute, &length) != 2)
+    if (!take_digits(&text, *text == 'T' ? 'T' : ' ', 2, &hour) ||
+        !take_digits(&text, ':', 2, &minute))
         return false;
-    text += 1 + length;
-    length = 0;
-    if (*text == ':' && (sscanf(text, ":%2u%n", &second, &length) != 1 || length != 3))
+    if (*text == ':' && !take_digits(&text, ':', 2, &second))
         return false;
-    text += length;
     if (hour > 23 || minute > 59 || second > 59 || !parse_fraction(&text, ms))
         return false;
     *ms += ((int64_t)hour * 3600 + minute * 60 + second) * 1000;
@@ -127,9 +138,8 @@ static bool parse_clock(const char *text, int64_t *ms)
 static bool parse_date(const char *text, int64_t *ms)
 {
     unsigned year, month, day;
-    int length = 0;
-    if (sscanf(text, "%4u-%2u-%2u%n", &year, &month, &day, &length) != 3 || length != 10 ||
-        !is_date(year, month, day) || !parse_clock(text + length, ms))
+    if (!take_digits(&text, '\0', 4, &year) || !take_digits(&text, '-', 2, &month) ||
+        !take_digits(&text, '-', 2, &day) || !is_date(year, month, day) || !parse_clock(text, ms))
         return false;
     *ms += days_of(year, month, day) * 86400000;
     return true;

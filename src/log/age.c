@@ -7,6 +7,7 @@
  */
 #include "log/age.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,7 @@ static int add(struct age_marks *marks, uint32_t relative, int64_t time)
         marks->at = at;
         marks->capacity = capacity;
     }
+    assert(marks->at);
     marks->at[marks->count++] = (struct age_mark){time, relative};
     return 0;
 }
@@ -274,7 +276,7 @@ static void look(const struct segment *segment, const struct age_marks *marks, i
 {
     size_t count = count_until(marks, time);
     *later = count < marks->count;
-    if (count > 0)
+    if (count > 0 && marks->at)
         *index = segment->base + marks->at[count - 1].relative;
 }
 

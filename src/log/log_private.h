@@ -54,7 +54,7 @@ struct segment {
     atomic_bool distrusted;           /* the file of its index was wrong */
     struct segment *newer, *older;    /* in the cache's order, under its lock */
     struct index_cache *cache;        /* whose order it is in; NULL: none */
-    _Atomic int64_t highest_time;       /* timestamp, once it is finished; INT64_MIN: not known */
+    _Atomic int64_t highest_time;     /* timestamp, once it is finished; INT64_MIN: not known */
     _Atomic uint64_t durable_end;     /* bytes; what lies before is durable */
     _Atomic uint64_t written_end;     /* bytes handed to the storage */
     _Atomic uint64_t reserved_end;    /* bytes that may be written */
