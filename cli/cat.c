@@ -1,22 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* firn cat: records to standard output. */
-#include <stdio.h>
-#include <string.h>
-
 #include <firn/log.h>
 
-#include "delimiter.h"
 #include "figures.h"
-#include "json.h"
 #include "options.h"
 #include "output.h"
+#include "printer.h"
 #include "report.h"
 #include "subcommands.h"
 #include "times.h"
 
 static const char name[] = "cat";
-
-enum format { FORMAT_RAW = 0, FORMAT_JSON };
 
 struct cat_options {
     struct number from;
@@ -25,29 +19,16 @@ struct cat_options {
     struct point since;
     struct point until;
     bool reverse;
-    enum format format;
-    enum delimiter delimiter;
-    struct separator separator;
 };
 
 struct cat {
     struct cat_options options;
-    const char *dir;
+    struct printer printer;
     struct firn_log *log;
     struct firn_cursor *cursor;
-    bool damaged; /* some range could not be read */
 };
 
 /* ---- arguments -------------------------------------------------------------------------- */
-
-static const char *parse_format(const char *text, void *target)
-{
-    enum format *format = target;
-    if (strcmp(text, "raw") != 0 && strcmp(text, "json") != 0)
-        return "write raw or json";
-    *format = strcmp(text, "json") == 0 ? FORMAT_JSON : FORMAT_RAW;
-    return NULL;
-}
 
 static int check(const struct cat_options *options)
 {
@@ -60,8 +41,10 @@ static int check(const struct cat_options *options)
     return OPTIONS_PARSED;
 }
 
-static int parse(int argc, char **argv, struct cat_options *to, char ***operands)
+static int parse(int argc, char **argv, struct cat *cat, char ***operands)
 {
+    struct cat_options *to = &cat->options;
+    struct printer *printer = &cat->printer;
     const struct cli_option options[] = {
         {"from", 'f', "INDEX", figures_parse_number, &to->from, "begin with this record"},
         {"to", 't', "INDEX", figures_parse_number, &to->to, "end before this record"},
@@ -72,14 +55,14 @@ static int parse(int argc, char **argv, struct cat_options *to, char ***operands
         {"until", 'u', "TIME", times_parse_point, &to->until,
          "end before the first record of this time or later"},
         {"reverse", 'r', NULL, NULL, &to->reverse, "the last record first"},
-        {"format", 'F', "FORMAT", parse_format, &to->format,
+        {"format", 'F', "FORMAT", printer_parse_format, &printer->format,
          "raw (the default): the values, with delimiters;\n"
          "json: an object on a line for each record"},
-        {"delimiter", 'd', "KIND", delimiter_parse, &to->delimiter,
+        {"delimiter", 'd', "KIND", delimiter_parse, &printer->delimiter,
          "raw: how records are told apart: newline (the\n"
          "default), nul, paragraph (an empty line behind each)\n"
          "or length32 (a big-endian 32-bit length before each)"},
-        {"key-separator", 'k', "C", delimiter_parse_separator, &to->separator,
+        {"key-separator", 'k', "C", delimiter_parse_separator, &printer->separator,
          "raw: print keys too, and the byte C behind them;\n"
          "C may be \\t \\n \\r \\0 \\\\"},
     };
@@ -101,33 +84,6 @@ static int parse(int argc, char **argv, struct cat_options *to, char ***operands
 
 /* ---- records ---------------------------------------------------------------------------- */
 
-static int put_record(const struct cat *cat, const struct firn_record *record)
-{
-    const struct cat_options *options = &cat->options;
-    if (options->format == FORMAT_JSON) {
-        json_put_record(stdout, record);
-        return 0;
-    }
-    return delimiter_write(stdout, options->delimiter, options->separator, record);
-}
-
-/* Tells what is damaged and moves over it. */
-static int pass_over_hole(struct cat *cat, const struct firn_error *err)
-{
-    struct firn_hole hole;
-    cat->damaged = true;
-    fflush(stdout);
-    if (firn_cursor_hole(cat->cursor, &hole))
-        return report_error(name, err);
-    report_note(name,
-                "%s/%020llu.log: %llu bytes at %llu are damaged: records from %llu to %llu can't "
-                "be read: 'firn verify' tells more",
-                cat->dir, (unsigned long long)hole.segment, (unsigned long long)hole.length,
-                (unsigned long long)hole.offset, (unsigned long long)hole.first_index,
-                (unsigned long long)hole.next_index - 1);
-    return firn_cursor_skip(cat->cursor) ? STATUS_FAILED : STATUS_DONE;
-}
-
 static int put_records(struct cat *cat)
 {
     const struct cat_options *options = &cat->options;
@@ -140,18 +96,17 @@ static int put_records(struct cat *cat)
         if (result == FIRN_EEND)
             break;
         if (result == FIRN_EDAMAGED) {
-            if (pass_over_hole(cat, &err))
+            if (printer_pass_hole(&cat->printer, cat->cursor, &err))
                 return STATUS_FAILED;
             continue;
         }
         if (result)
             return report_error(name, &err);
-        if (put_record(cat, record))
-            return report_failure(name, "record %llu is too long for length32",
-                                  (unsigned long long)record->index);
+        if (printer_put(&cat->printer, record))
+            return STATUS_FAILED;
         left--;
     }
-    return cat->damaged ? STATUS_FAILED : STATUS_DONE;
+    return cat->printer.damaged ? STATUS_FAILED : STATUS_DONE;
 }
 
 /* ---- the whole -------------------------------------------------------------------------- */
@@ -192,7 +147,7 @@ static int run(struct cat *cat)
 {
     struct firn_error err = {0};
     struct firn_log_options options = {.read_only = true, .must_exist = true};
-    if (firn_log_open(cat->dir, &options, &cat->log, &err))
+    if (firn_log_open(cat->printer.dir, &options, &cat->log, &err))
         return report_error(name, &err);
     int status = put_range(cat, &err);
     firn_cursor_close(cat->cursor);
@@ -202,11 +157,11 @@ static int run(struct cat *cat)
 
 int cat_run(int argc, char **argv)
 {
-    struct cat cat = {0};
+    struct cat cat = {.printer = {.subcommand = name}};
     char **operands;
-    int status = parse(argc, argv, &cat.options, &operands);
+    int status = parse(argc, argv, &cat, &operands);
     if (status != OPTIONS_PARSED)
         return status;
-    cat.dir = operands[0];
+    cat.printer.dir = operands[0];
     return output_end(name, run(&cat));
 }

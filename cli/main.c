@@ -27,6 +27,7 @@ struct subcommand {
 static const struct subcommand subcommands[] = {
     {"append", "append records from standard input", append_run},
     {"cat", "write records to standard output", cat_run},
+    {"tail", "write the last records, and follow the log", tail_run},
     {"info", "tell what a log holds", info_run},
     {"verify", "check every byte of a log", verify_run},
     {"truncate", "remove the records from an index on", truncate_run},

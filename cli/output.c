@@ -2,9 +2,11 @@
 #include "output.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "report.h"
 
@@ -23,6 +25,12 @@ bool output_failed(void)
     if (!cause && ferror(stdout))
         cause = errno ? errno : EIO;
     return cause != 0;
+}
+
+bool output_abandoned(void)
+{
+    struct pollfd output = {.fd = STDOUT_FILENO};
+    return poll(&output, 1, 0) > 0 && (output.revents & POLLERR);
 }
 
 int output_end_by_pipe(void)

@@ -12,6 +12,10 @@ void output_start(void);
  * the cause for output_end. */
 bool output_failed(void);
 
+/* True once standard output is a pipe that nobody reads any more: for who waits, and writes
+ * nothing meanwhile. */
+bool output_abandoned(void);
+
 /*
  * Writes out what stdio holds. `status` where all has been written; STATUS_FAILED, told on standard
  * error, where not. A closed pipe ends the process by SIGPIPE, as it ends other filters.

@@ -9,6 +9,7 @@ int cat_run(int argc, char **argv);
 int info_run(int argc, char **argv);
 int verify_run(int argc, char **argv);
 int truncate_run(int argc, char **argv);
+int tail_run(int argc, char **argv);
 int trim_run(int argc, char **argv);
 
 #endif

@@ -24,6 +24,7 @@ _firn_options()
             --expect-next --segment-bytes --record-bytes --size --quiet --help'
         ;;
     cat) words='--from --to --count --since --until --reverse --format --delimiter --key-separator --help' ;;
+    tail) words='--count --follow --format --delimiter --key-separator --help' ;;
     info) words='--json --help' ;;
     verify | truncate) words='--quiet --help' ;;
     trim) words='--before --older-than --keep-bytes --keep-records --dry-run --quiet --help' ;;
@@ -34,7 +35,7 @@ _firn_options()
 _firn()
 {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local subcommand=${COMP_WORDS[1]} words='' subcommands='append cat info verify truncate trim help'
+    local subcommand=${COMP_WORDS[1]} words='' subcommands='append cat tail info verify truncate trim help'
     COMPREPLY=()
     # readline takes '=' as a word of its own: --format = json
     if [[ $current == '=' ]]; then
@@ -46,7 +47,7 @@ _firn()
         words="$subcommands --help --version"
     elif [[ $subcommand == help ]]; then
         ((COMP_CWORD == 2)) && words=$subcommands
-    elif [[ $previous == -n && $subcommand != cat ]] || ! _firn_argument "$previous"; then
+    elif [[ $previous == -n && $subcommand != cat && $subcommand != tail ]] || ! _firn_argument "$previous"; then
         if [[ $current != -* ]]; then
             mapfile -t COMPREPLY < <(compgen -d -- "$current")
             compopt -o filenames 2> /dev/null

@@ -6,6 +6,7 @@
 #include <firn/disk.h>
 #include <firn/env.h>
 #include <firn/error.h>
+#include <firn/follow.h>
 #include <firn/keep.h>
 #include <firn/log.h>
 #include <firn/stats.h>

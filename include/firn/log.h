@@ -227,6 +227,14 @@ FIRN_API int firn_cursor_prev(struct firn_cursor *cursor, const struct firn_reco
 /** Moves to just before `index`, within the cursor's range and the log. FIRN_ERANGE. */
 FIRN_API int firn_cursor_seek(struct firn_cursor *cursor, uint64_t index, struct firn_error *err);
 
+/**
+ * After FIRN_ERANGE: moves to the first record that this cursor has not given: the lowest one,
+ * where the beginning was removed; the first one that was appended behind the cut, where the end
+ * was truncated, also if it has grown again since. For cursors that go forwards. FIRN_ERANGE (cut
+ * again: call it again), FIRN_EIO, FIRN_ENOMEM.
+ */
+FIRN_API int firn_cursor_rejoin(struct firn_cursor *cursor, struct firn_error *err);
+
 /** Index of the record behind the place. */
 FIRN_API uint64_t firn_cursor_index(const struct firn_cursor *cursor);
 

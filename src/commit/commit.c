@@ -40,6 +40,8 @@ static void unlock(struct commit *commit)
     struct commit_wakes wakes = commit->wakes;
     commit->wakes = (struct commit_wakes){0};
     lock_release(&commit->lock);
+    if (wakes.announce)
+        commit->ops->announce(commit->owner);
     for (unsigned i = 0; wakes.all >> i; i++)
         if (wakes.all >> i & 1)
             wait_bump_and_wake_all(&commit->slots[i]);
@@ -123,6 +125,7 @@ static void finish_group(struct commit *commit, const struct commit_group *group
         return;
     uint64_t before = durable_of(commit);
     atomic_store_explicit(&commit->durable, group->epoch, memory_order_release);
+    commit->wakes.announce = commit->ops->announce != NULL;
     wake_durable(commit, before, group->epoch);
 }
 

@@ -63,6 +63,8 @@ struct commit_ops {
     int (*write)(void *owner, struct commit_group *group, bool durable, struct firn_error *err);
     /* Under the lock, after write has succeeded and before waiters learn of it. */
     void (*publish)(void *owner, bool durable);
+    /* Without the lock, soon after something became durable: wakes those outside. NULL is fine. */
+    void (*announce)(void *owner);
 };
 
 /* What the background thread does, delay_ns after the first bytes or at `bytes`. */
@@ -82,6 +84,7 @@ struct commit_options {
 struct commit_wakes {
     unsigned all;          /* bit i: everybody at slots[i] */
     bool role;             /* everybody at `role` */
+    bool announce;         /* those outside */
     struct wait_word *one; /* one of those here */
 };
 

@@ -226,6 +226,9 @@ int checkpoint_load(struct firn_disk *disk, const char *dir, struct checkpoint *
         slots->state[i] = found.state[i] == 0 ? 0 : FIRN_EDAMAGED;
     slots->equal = found.state[0] == 0 && found.state[1] == 0 &&
                    slots_equal(found.bytes[0], found.bytes[1]);
+    const struct checkpoint *a = &found.checkpoint[0], *b = &found.checkpoint[1];
+    slots->alike = found.state[0] == 0 && found.state[1] == 0 && a->first_index == b->first_index &&
+                   a->generation == b->generation && !a->intent.pending && !b->intent.pending;
     return 0;
 }
 
@@ -260,4 +263,12 @@ int checkpoint_store(struct firn_file *file, struct checkpoint *checkpoint, bool
     if (rc == 0 && both)
         rc = store_one(file, checkpoint, err);
     return rc;
+}
+
+int checkpoint_confirm(struct firn_file *file, struct checkpoint *checkpoint,
+                       const struct checkpoint_slots *slots, struct firn_error *err)
+{
+    if (slots->alike)
+        checkpoint->sequence++; /* so that the same slot is due */
+    return checkpoint_store(file, checkpoint, true, err);
 }

@@ -48,6 +48,7 @@ struct checkpoint {
 struct checkpoint_slots {
     int state[2];
     bool equal; /* both valid, and the same but for the sequence */
+    bool alike; /* both valid, and either would do: they differ in what can be found out again */
 };
 
 /* Writes one slot's 4096 bytes. */
@@ -77,5 +78,14 @@ int checkpoint_create(struct firn_disk *disk, const char *dir, struct checkpoint
  */
 int checkpoint_store(struct firn_file *file, struct checkpoint *checkpoint, bool both,
                      struct firn_error *err);
+
+/*
+ * The first store after loading: both slots. What was loaded may stand in the page cache only, and
+ * its slot be torn on storage, where the last write of an earlier life failed. So the slot that it
+ * was read from is written first, if the other one would do: should this write fail too, that one
+ * is still whole.
+ */
+int checkpoint_confirm(struct firn_file *file, struct checkpoint *checkpoint,
+                       const struct checkpoint_slots *slots, struct firn_error *err);
 
 #endif

@@ -18,6 +18,7 @@ int firn_cursor_open(struct firn_log *log, const struct firn_cursor_options *opt
     struct firn_cursor *cursor = calloc(1, sizeof *cursor);
     if (!cursor)
         return firn_error_set(err, FIRN_ENOMEM, 0, "no memory for a cursor");
+    follow_refresh(log);
     uint64_t lowest = atomic_load(&log->lowest);
     cursor->log = log;
     cursor->from = options->from;
@@ -65,6 +66,7 @@ static int replaced(const struct firn_cursor *cursor, struct firn_error *err)
  */
 static int check_truncation(struct firn_cursor *cursor, struct firn_error *err)
 {
+    follow_refresh(cursor->log);
     uint64_t now = atomic_load_explicit(&cursor->log->truncations, memory_order_acquire);
     if (now == cursor->truncations)
         return 0;
@@ -284,6 +286,7 @@ int firn_cursor_prev(struct firn_cursor *cursor, const struct firn_record **reco
 int firn_cursor_seek(struct firn_cursor *cursor, uint64_t index, struct firn_error *err)
 {
     struct firn_log *log = cursor->log;
+    follow_refresh(log);
     uint64_t lowest = atomic_load_explicit(&log->lowest, memory_order_acquire);
     uint64_t next = atomic_load_explicit(&log->durable_next, memory_order_acquire);
     if (cursor->staged) {

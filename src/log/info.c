@@ -47,6 +47,7 @@ static int last_time(struct firn_log *log, uint64_t index, int64_t *time, struct
 int firn_log_get_info(struct firn_log *log, struct firn_log_info *info, struct firn_error *err)
 {
     struct firn_log_info found = {0};
+    follow_refresh(log);
     found.segments = list_count(log, &found.bytes);
     found.next_index = atomic_load_explicit(&log->durable_next, memory_order_acquire);
     found.lowest_index = atomic_load_explicit(&log->lowest, memory_order_acquire);

@@ -142,6 +142,20 @@ int list_keep(struct firn_log *log, uint64_t keep_from, uint64_t keep_to)
     return list ? 0 : FIRN_ENOMEM;
 }
 
+int list_set(struct firn_log *log, struct segment **segments, size_t count)
+{
+    struct segment_list *list = malloc(sizeof *list + (count + 1) * sizeof(struct segment *));
+    if (!list)
+        return FIRN_ENOMEM;
+    list->count = count;
+    for (size_t i = 0; i < count; i++)
+        list->at[i] = segments[i];
+    pthread_mutex_lock(&log->list_lock);
+    replace(log, list);
+    pthread_mutex_unlock(&log->list_lock);
+    return 0;
+}
+
 int list_replace_end(struct firn_log *log, struct segment *segment)
 {
     pthread_mutex_lock(&log->list_lock);

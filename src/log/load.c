@@ -197,6 +197,7 @@ static int load_from_buffers(struct firn_cursor *cursor, uint64_t index, struct 
  */
 static bool undisturbed(const struct firn_cursor *cursor, int rc)
 {
+    follow_refresh(cursor->log);
     uint64_t now = atomic_load_explicit(&cursor->log->truncations, memory_order_acquire);
     return now == cursor->truncations && (rc == 0 || now % 2 == 0);
 }

@@ -26,6 +26,7 @@
 #include "log/age.h"
 #include "log/batch.h"
 #include "log/checkpoint.h"
+#include "log/follow.h"
 #include "log/index.h"
 #include "log/record.h"
 #include "log/scan.h"
@@ -60,6 +61,7 @@ struct segment {
     _Atomic uint64_t reserved_end;    /* bytes that may be written */
     uint64_t zeroed_end;              /* zeros ahead of the writer are durable up to here */
     uint64_t entered_end;             /* no claim begins before it: a writer was there */
+    atomic_bool finished;             /* a follower's: it grows no more */
     bool writable;
     bool indexed;           /* its index is on storage (settle.c) */
     int64_t max_time;       /* highest timestamp so far (the committer's) */
@@ -200,6 +202,7 @@ struct firn_log {
     _Atomic int64_t last_write; /* of all that is written, ms; INT64_MIN: not known */
     int64_t age_stored;         /* when the active segment's marks were, ms (settle's) */
     struct index_cache cache;
+    struct follow follow;
     struct prepare prepare;
     struct retain retain;
     struct worker_task settle;
@@ -229,6 +232,8 @@ size_t list_count(struct firn_log *log, uint64_t *bytes);
 int list_append(struct firn_log *log, struct segment *segment);
 /* Puts `segment` in the place of all segments with its base or a higher one. FIRN_ENOMEM. */
 int list_replace_end(struct firn_log *log, struct segment *segment);
+/* Replaces all; takes over the references. FIRN_ENOMEM. */
+int list_set(struct firn_log *log, struct segment **segments, size_t count);
 /* Keeps segments with keep_from <= base <= keep_to. FIRN_ENOMEM. */
 int list_keep(struct firn_log *log, uint64_t keep_from, uint64_t keep_to);
 void list_free(struct firn_log *log);
@@ -261,6 +266,7 @@ int64_t log_now(struct firn_log *log);
 void log_seal(void *owner);
 int log_write(void *owner, struct commit_group *group, bool durable, struct firn_error *err);
 void log_publish(void *owner, bool durable);
+void log_announce(void *owner);
 /* Durably raises the generation and takes the clean marker away, once in a life. */
 int log_begin_life(struct firn_log *log, struct firn_error *err);
 /* Bases and sizes of the segments, for the clean marker. */

@@ -18,6 +18,7 @@ static const struct commit_ops log_commit_ops = {
     .seal = log_seal,
     .write = log_write,
     .publish = log_publish,
+    .announce = log_announce,
 };
 
 /* ---- options ---- */
@@ -92,6 +93,7 @@ static struct firn_log *new_log(const char *dir, const struct firn_log_options *
     }
     fill_options(log, options);
     cache_init(log);
+    follow_init(log);
     pthread_mutex_init(&log->age_lock, NULL);
     atomic_init(&log->last_write, INT64_MIN);
     pthread_mutex_init(&log->list_lock, NULL);
@@ -114,6 +116,8 @@ static void free_log(struct firn_log *log)
     segment_unref(log->active);
     list_free(log);
     disk_close(log->checkpoint_file);
+    follow_leave(log);
+    follow_done(log);
     disk_unlock(log->disk, log->lock);
     if (log->own_env)
         firn_env_free(log->env);
@@ -192,6 +196,8 @@ static int open_parts(struct firn_log *log, struct firn_error *err)
         rc = check_first_index(log, err);
     if (rc == 0 && !log->options.read_only)
         rc = start_commit(log, err);
+    if (rc == 0 && !log->options.read_only)
+        follow_announce(log);
     return rc;
 }
 
@@ -273,7 +279,8 @@ static int note_doomed(void *arg, const char *name, const struct firn_entry *ent
 {
     struct doomed *doomed = arg;
     const char *dot = strrchr(name, '.');
-    bool ours = strncmp(name, "spare-", 6) == 0 || strncmp(name, "torn-", 5) == 0 ||
+    bool ours = strcmp(name, POSITION_NAME) == 0 || strncmp(name, "spare-", 6) == 0 ||
+                strncmp(name, "torn-", 5) == 0 ||
                 (strspn(name, "0123456789") == 20 && dot == name + 20);
     if (!ours || entry->kind != FIRN_ENTRY_FILE || strlen(name) >= sizeof *doomed->names)
         return 0;

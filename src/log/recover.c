@@ -19,7 +19,7 @@ struct listing {
 
 static bool is_ours(const char *name)
 {
-    static const char *const starts[] = {"lock", "spare-", "torn-", CHECKPOINT_NAME};
+    static const char *const starts[] = {"lock", "spare-", "torn-", CHECKPOINT_NAME, POSITION_NAME};
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
         if (strncmp(name, starts[i], strlen(starts[i])) == 0)
             return true;
@@ -229,7 +229,10 @@ static int store_recovered(struct firn_log *log, const struct tail *tail, struct
         checkpoint->generation = tail->generation; /* it was missing */
     if (log->checkpoint_missing)
         return checkpoint_create(log->disk, log->dir, checkpoint, err);
-    return checkpoint_store(log->checkpoint_file, checkpoint, true, err);
+    int rc = checkpoint_confirm(log->checkpoint_file, checkpoint, &log->slots, err);
+    if (rc == 0)
+        log->slots = (struct checkpoint_slots){.equal = true, .alike = true};
+    return rc;
 }
 
 /*
@@ -377,7 +380,7 @@ static int heal_checkpoint(struct firn_log *log, struct firn_error *err)
         return 0;
     if (log->slots.state[0] == 0 && log->slots.state[1] == 0)
         return 0;
-    log->slots = (struct checkpoint_slots){.equal = true};
+    log->slots = (struct checkpoint_slots){.equal = true, .alike = true};
     log->checkpoint_healed = true;
     return checkpoint_store(log->checkpoint_file, &log->checkpoint, true, err);
 }
@@ -410,7 +413,10 @@ static int recover_listed(struct firn_log *log, struct listing *listing, struct 
     if (rc == 0 && !log->options.read_only && !log->checkpoint_missing)
         rc = open_checkpoint_file(log, err);
     if (rc == 0 && log->checkpoint.intent.pending && !log->options.read_only) {
-        rc = log_finish_truncation(log, err);
+        /* Durably anew before it is acted upon. Where that had begun, this slot is whole. */
+        rc = checkpoint_store(log->checkpoint_file, &log->checkpoint, true, err);
+        if (rc == 0)
+            rc = log_finish_truncation(log, err);
         log->recovery.truncation_finished = true;
         if (rc == 0)
             rc = list_directory(log, listing, err);
@@ -442,6 +448,8 @@ static int recover_listed(struct firn_log *log, struct listing *listing, struct 
 int log_recover(struct firn_log *log, struct firn_error *err)
 {
     struct listing listing = {0};
+    if (log->options.read_only && follow_attach(log))
+        return 0;
     int rc = list_directory(log, &listing, err);
     if (rc == 0 && listing.foreign && listing.count == 0 && !listing.checkpoint) {
         rc = create_log(log, &listing, err); /* refuses, before anything is written */
@@ -453,6 +461,8 @@ int log_recover(struct firn_log *log, struct firn_error *err)
         rc = disk_path_join(path, sizeof path, log->dir, "lock", err);
         if (rc == 0)
             rc = disk_lock(log->disk, path, &log->lock, NULL, err);
+        if (rc == 0)
+            rc = follow_create(log, err);
         if (rc == 0)
             rc = remove_spares(log, err);
         if (rc == 0)

@@ -127,6 +127,7 @@ static int find_in(struct firn_log *log, struct segment *segment, uint64_t end, 
 
 int firn_log_find_time(struct firn_log *log, int64_t time, uint64_t *index, struct firn_error *err)
 {
+    follow_refresh(log);
     struct segment *segment = list_first(log);
     uint64_t next = atomic_load(&log->durable_next);
     int rc = FIRN_EEND;

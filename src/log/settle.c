@@ -79,8 +79,8 @@ int settle_scanned(struct firn_log *log, uint64_t from, const struct place *end,
 {
     struct segment_list *list = atomic_load(&log->list);
     bool store = !log->options.read_only;
-    if (!list || list->count == 0)
-        return 0;
+    if (!list || list->count == 0) /* the checkpoint's name may not be durable yet */
+        return store ? disk_sync_dir(log->disk, log->dir, err) : 0;
     for (size_t i = 0; i < list->count; i++) {
         struct segment *segment = list->at[i];
         if (store && segment->base >= from && segment->base < end->segment)

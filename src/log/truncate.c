@@ -253,12 +253,15 @@ static int carry_out(struct firn_log *log, struct segment *segment, const struct
     prepare_forget(log);
     atomic_store_explicit(&log->durable_next, next->intent.cut.index, memory_order_release);
     atomic_fetch_add(&log->truncations, 1);
+    follow_publish(log, &next->intent.cut);
     pthread_mutex_lock(&log->checkpoint_lock);
     rc = log_finish_truncation(log, err);
     pthread_mutex_unlock(&log->checkpoint_lock);
     if (rc == 0)
         rc = shrink(log, segment, changed, &next->intent.cut, err);
     atomic_fetch_add(&log->truncations, 1);
+    follow_publish(log, &next->intent.cut);
+    follow_wake(log);
     return rc;
 }
 
@@ -422,6 +425,7 @@ static int remove_all(struct firn_log *log, uint64_t index, struct firn_error *e
     log->staging = (struct staging){.next_index = index};
     log->place = (struct place){index, 0, index};
     lock_release(&log->commit.lock);
+    follow_announce(log);
     segment_unref(active);
     log->active = NULL;
     log->unsynced = false;
@@ -454,6 +458,7 @@ int log_remove_locked(struct firn_log *log, uint64_t index, struct firn_error *e
     if (rc < 0)
         return firn_error_set(err, rc, 0, "%s: the new first index could not be stored", log->dir);
     atomic_store_explicit(&log->lowest, index, memory_order_release);
+    follow_announce(log);
     rc = remove_segments(log, keep_from, err);
     if (rc < 0 || index < atomic_load(&log->durable_next))
         return rc;

@@ -64,7 +64,8 @@ static int check_batch(struct segment_check *at, const struct batch *batch, cons
         return report_hole(verify, &hole, FIRN_EDAMAGED, "the records of the batch are malformed");
     }
     uint32_t before = verify->generation;
-    uint32_t most = verify->log->checkpoint_missing ? UINT32_MAX : verify->log->generation;
+    bool known = !verify->log->checkpoint_missing && !verify->log->follow.followed;
+    uint32_t most = known ? verify->log->generation : UINT32_MAX;
     if (batch->generation >= before && batch->generation <= most) {
         verify->generation = batch->generation;
         return 0;
@@ -285,6 +286,7 @@ int firn_log_verify(struct firn_log *log, firn_finding_fn *each, void *arg,
                     struct firn_verify_stats *stats, struct firn_error *err)
 {
     struct verify verify = {.log = log, .each = each, .arg = arg};
+    follow_refresh(log);
     int rc = verify_all(&verify, err);
     if (stats)
         *stats = verify.stats;

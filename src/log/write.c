@@ -23,9 +23,10 @@ int log_begin_life(struct firn_log *log, struct firn_error *err)
     struct checkpoint next = log->checkpoint;
     next.generation++;
     next.clean = false;
-    int rc = checkpoint_store(log->checkpoint_file, &next, true, err);
+    int rc = checkpoint_confirm(log->checkpoint_file, &next, &log->slots, err);
     if (rc == 0) {
         log->checkpoint = next;
+        log->slots = (struct checkpoint_slots){.equal = true, .alike = true};
         log->generation = next.generation;
         log->life_started = true;
     }
@@ -242,10 +243,16 @@ void log_publish(void *owner, bool durable)
                           memory_order_release);
     log->place = (struct place){segment->base, segment_durable_end(segment), log->written_next};
     atomic_store_explicit(&log->durable_next, log->written_next, memory_order_release);
+    follow_publish(log, &log->place);
     if (log->settled_bytes < LOG_CHECKPOINT_BYTES)
         return;
     log->settled_bytes = 0;
     worker_post(env_worker(log->env), &log->settle);
+}
+
+void log_announce(void *owner)
+{
+    follow_wake(owner);
 }
 
 uint32_t log_segments_crc(struct segment_list *list)

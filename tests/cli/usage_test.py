@@ -6,7 +6,7 @@ import unittest
 
 import support
 
-SUBCOMMANDS = "append", "cat", "info", "verify", "truncate", "trim"
+SUBCOMMANDS = "append", "cat", "tail", "info", "verify", "truncate", "trim"
 
 
 class Usage(support.CommandTest):

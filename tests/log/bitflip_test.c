@@ -145,8 +145,8 @@ static int open_log(struct machine *machine, bool read_only)
 
 static bool is_harmless(const struct flip *flip)
 {
-    if (strncmp(flip->file, "lock", 4) == 0)
-        return true;
+    if (strcmp(flip->file, "lock") == 0 || strcmp(flip->file, "position") == 0)
+        return true; /* nothing that outlives the processes */
     if (!strstr(flip->file, ".log"))
         return false;
     void *bytes;
