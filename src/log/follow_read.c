@@ -106,7 +106,7 @@ static int rebuild(struct firn_log *log, const struct snapshot *s, bool anew)
     struct bases bases = {0};
     size_t count = 0;
     int rc = disk_list(log->disk, log->dir, note_base, &bases, NULL);
-    struct segment **segments = rc == 0 ? calloc(bases.count + 1, sizeof *segments) : NULL;
+    struct segment **segments = rc == 0 ? calloc(bases.count + 1, sizeof(struct segment *)) : NULL;
     if (rc == 0 && !segments)
         rc = FIRN_ENOMEM;
     if (rc == 0 && bases.count)
