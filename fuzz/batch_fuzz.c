@@ -253,7 +253,11 @@ static void check_cut(const struct decoded *decoded, const uint8_t *bytes,
             max_time = decoded->records[i].timestamp;
     }
     struct bytes cut = {must_alloc(BATCH_HEADER), BATCH_HEADER};
-    batch_cut(batch, count, records, size, max_time, batch->generation, cut.data);
+    struct batch kept = *batch;
+    kept.count = count;
+    kept.last_delta = (uint32_t)(decoded->records[count - 1].index - batch->base);
+    kept.max_time = max_time;
+    batch_seal(&kept, records, size, cut.data);
     bytes_append(&cut, records, size);
     struct batch found;
     struct decoded again;

@@ -115,6 +115,9 @@ struct firn_file_ops {
                            struct firn_error *err);
     void (*advise)(struct firn_file *file, uint64_t offset, uint64_t length,
                    enum firn_advice advice);
+    /** A descriptor of the file, for calls that firn does not make (sendfile); it stays the file's.
+     * May be NULL; -1: there is none. */
+    int (*descriptor)(struct firn_file *file);
 };
 
 /** An open file; the first member of an implementation's own type. */

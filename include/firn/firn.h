@@ -10,6 +10,7 @@
 #include <firn/keep.h>
 #include <firn/log.h>
 #include <firn/stats.h>
+#include <firn/transfer.h>
 #include <firn/version.h>
 
 #endif

@@ -54,6 +54,15 @@ enum firn_durability {
 #define FIRN_INDEXES_ALL UINT32_MAX
 #define FIRN_INDEXES_NONE (UINT32_MAX - 1)
 
+/** How batches are compressed; the numbers are those of the format. */
+enum firn_compression {
+    FIRN_COMPRESSION_NONE = 0,
+    FIRN_COMPRESSION_GZIP = 1,   /**< read only */
+    FIRN_COMPRESSION_SNAPPY = 2, /**< read only */
+    FIRN_COMPRESSION_LZ4 = 3,
+    FIRN_COMPRESSION_ZSTD = 4,
+};
+
 /** All zero is the sensible default. firn_log_open copies it. */
 struct firn_log_options {
     struct firn_disk *disk; /**< where the log lives; NULL: firn_disk_posix(). Outlives the log. */
@@ -82,6 +91,11 @@ struct firn_log_options {
                                   always stays */
     uint64_t segment_records; /**< most indexes of a segment; 0: 2^31 - 1. A new one is begun when
                                    any of the limits is reached */
+    enum firn_compression compression; /**< of records that are appended together, and of single
+                                            ones of 1 KiB and more, where it makes them smaller; may
+                                            differ from one opening to the next. FIRN_ENOTSUP from
+                                            open where firn was built without it */
+    int compression_level;             /**< the library's own scale; 0: its default */
 };
 
 /* ---- records ---------------------------------------------------------------------------- */
@@ -115,7 +129,8 @@ struct firn_record {
  * anew, a torn tail is copied aside and cut, damage is kept and reported (firn_log_get_recovery).
  *
  * Errors: FIRN_EINVAL (options), FIRN_ENOENT, FIRN_ENOTDIR, FIRN_EACCES, FIRN_ELOCKED (another
- * writer; the message names its pid), FIRN_ERANGE (holds records below first_index), FIRN_EFORMAT
+ * writer; the message names its pid), FIRN_ERANGE (holds records below first_index), FIRN_ENOTSUP
+ * (compression that is not there), FIRN_EFORMAT
  * (not a log, or of a later version), FIRN_EDAMAGED (no way to tell what the log holds),
  * FIRN_ENOSPC, FIRN_EIO, FIRN_ENOMEM, FIRN_EMFILE.
  */
@@ -217,7 +232,9 @@ FIRN_API void firn_cursor_close(struct firn_cursor *cursor);
  *
  * FIRN_EEND: none there; with `to` 0, later calls see what was appended since. FIRN_ERANGE: the
  * beginning was removed, or the end truncated, past the place: seek. FIRN_EDAMAGED: a damaged range
- * begins there (firn_cursor_hole, firn_cursor_skip). FIRN_EIO, FIRN_ENOMEM. None moves the place.
+ * begins there (firn_cursor_hole, firn_cursor_skip). FIRN_ENOTSUP, FIRN_ETOOBIG: a batch that this
+ * build of firn can't unpack, or only to more than 256 MiB, begins there (hole and skip work as for
+ * damage). FIRN_EIO, FIRN_ENOMEM. None moves the place.
  */
 FIRN_API int firn_cursor_next(struct firn_cursor *cursor, const struct firn_record **record,
                               struct firn_error *err);

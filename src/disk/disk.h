@@ -8,6 +8,8 @@
 #ifndef FIRN_DISK_DISK_H
 #define FIRN_DISK_DISK_H
 
+#include <stddef.h>
+
 #include <firn/disk.h>
 
 /* Room for a path of the longest length that the helpers below build, with its NUL. */
@@ -214,6 +216,14 @@ static inline void disk_advise(struct firn_file *file, uint64_t offset, uint64_t
                                enum firn_advice advice)
 {
     file->ops->advise(file, offset, length, advice);
+}
+
+/* -1: it has none. */
+static inline int disk_descriptor(struct firn_file *file)
+{
+    const struct firn_file_ops *ops = file->ops;
+    bool known = ops->size >= offsetof(struct firn_file_ops, descriptor) + sizeof ops->descriptor;
+    return known && ops->descriptor ? ops->descriptor(file) : -1;
 }
 
 /* ---- whole operations ----------------------------------------------------------------------- */

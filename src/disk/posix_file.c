@@ -253,6 +253,11 @@ static int file_sync(struct firn_file *base, struct firn_error *err)
     return 0;
 }
 
+static int posix_descriptor(struct firn_file *base)
+{
+    return posix_file_of(base)->fd;
+}
+
 /* ---- the table ------------------------------------------------------------------------------- */
 
 static const struct firn_file_ops posix_file_ops = {
@@ -267,6 +272,7 @@ static const struct firn_file_ops posix_file_ops = {
     .writeback_start = posix_writeback_start,
     .writeback_await = posix_writeback_await,
     .advise = posix_advise,
+    .descriptor = posix_descriptor,
 };
 
 int posix_open(struct firn_disk *disk, const char *path, unsigned flags, struct firn_file **file,

@@ -13,6 +13,7 @@
 
 #include "commit/env.h"
 #include "log/log_private.h"
+#include "log/pack.h"
 
 struct plan {
     bool join;      /* the record joins the open batch */
@@ -24,10 +25,14 @@ struct plan {
 struct append {
     const struct firn_record *records;
     size_t count;
+    const uint8_t *ready; /* a whole batch instead; NULL: records */
+    size_t span;          /* indexes that it takes */
     const struct firn_append_options *options;
     int64_t now;       /* ms */
     size_t batch_size; /* as a batch of its own */
 };
+
+static const struct firn_append_options no_options = {0};
 
 static int64_t time_of(const struct append *append, const struct firn_record *record)
 {
@@ -70,16 +75,10 @@ static size_t own_batch_bytes(const struct append *append)
     return bytes;
 }
 
-static int check(struct firn_log *log, struct append *append, struct firn_error *err)
+static int check_records(struct firn_log *log, struct append *append, struct firn_error *err)
 {
-    if (log->options.read_only)
-        return firn_error_set(err, FIRN_EREADONLY, 0, "%s: opened read-only", log->dir);
     if (append->count == 0 || !append->records)
         return firn_error_set(err, FIRN_EINVAL, 0, "no record to append");
-    if (append->count > log->options.segment_records)
-        return firn_error_set(err, FIRN_ETOOBIG, 0,
-                              "a group of %zu records; a segment of this log holds %llu",
-                              append->count, (unsigned long long)log->options.segment_records);
     bool needs_now = false;
     for (size_t i = 0; i < append->count; i++) {
         int rc = check_record(log, &append->records[i], err);
@@ -90,13 +89,27 @@ static int check(struct firn_log *log, struct append *append, struct firn_error 
     if (needs_now)
         append->now = log_now(log);
     append->batch_size = own_batch_bytes(append);
-    size_t most = env_pool_buffers(log->env) / 2 * COMMIT_BUFFER_ROOM;
-    if (append->batch_size > most || append->batch_size > log_segment_most(log))
-        return firn_error_set(err, FIRN_ETOOBIG, 0,
-                              "the group takes %zu bytes as a batch; a segment of this log holds "
-                              "%llu and half of the pool %zu",
-                              append->batch_size, (unsigned long long)log_segment_most(log), most);
     return 0;
+}
+
+static int check_span(const struct firn_log *log, size_t span, struct firn_error *err)
+{
+    if (span <= log->options.segment_records)
+        return 0;
+    return firn_error_set(err, FIRN_ETOOBIG, 0,
+                          "a group of %zu records; a segment of this log holds %llu", span,
+                          (unsigned long long)log->options.segment_records);
+}
+
+static int check_size(const struct firn_log *log, size_t bytes, struct firn_error *err)
+{
+    size_t most = env_pool_buffers(log->env) / 2 * COMMIT_BUFFER_ROOM;
+    if (bytes <= most && bytes <= log_segment_most(log))
+        return 0;
+    return firn_error_set(err, FIRN_ETOOBIG, 0,
+                          "the group takes %zu bytes as a batch; a segment of this log holds "
+                          "%llu and half of the pool %zu",
+                          bytes, (unsigned long long)log_segment_most(log), most);
 }
 
 /* ---- planning, under the lock ---- */
@@ -124,8 +137,18 @@ static size_t buffers_for(size_t bytes, size_t *left)
     return buffers;
 }
 
+/* Counts buffers as `sink` will use them. */
+static size_t buffers_to_fill(size_t bytes, size_t left)
+{
+    return bytes <= left ? 0 : (bytes - left + COMMIT_BUFFER_ROOM - 1) / COMMIT_BUFFER_ROOM;
+}
+
 static size_t buffers_for_batch(const struct append *append, size_t left)
 {
+    if (append->ready) {
+        size_t first = buffers_for(BATCH_HEADER, &left);
+        return first + buffers_to_fill(append->batch_size - BATCH_HEADER, left);
+    }
     int64_t base_time = time_of(append, &append->records[0]);
     size_t buffers = buffers_for(BATCH_HEADER, &left);
     for (size_t i = 0; i < append->count; i++) {
@@ -149,7 +172,7 @@ static bool must_rotate(const struct firn_log *log, size_t bytes, size_t count)
 static bool plan_join(const struct firn_log *log, const struct append *append, struct plan *plan)
 {
     const struct staging *staging = &log->staging;
-    if (!staging->batch || append->count > 1)
+    if (!staging->batch || append->ready || append->count > 1)
         return false;
     size_t bytes = record_bytes(record_body_bytes(
         append->records, time_of(append, append->records) - staging->open.base_time,
@@ -167,9 +190,9 @@ static struct plan make_plan(const struct firn_log *log, const struct append *ap
     if (plan_join(log, append, &plan))
         return plan;
     plan = (struct plan){.bytes = append->batch_size};
-    plan.rotate = must_rotate(log, plan.bytes, append->count);
+    plan.rotate = must_rotate(log, plan.bytes, append->span);
     size_t left = plan.rotate ? 0 : room_left(log);
-    if (append->count == 1 && plan.bytes <= left)
+    if (append->span == 1 && plan.bytes <= left)
         return plan;
     plan.buffers = buffers_for_batch(append, left);
     return plan;
@@ -251,7 +274,20 @@ void log_seal(void *owner)
     staging->batch = NULL;
 }
 
-static void stage(struct firn_log *log, const struct append *append, const struct plan *plan)
+/* The committer sets the generation. */
+static void stage_ready(struct firn_log *log, const struct append *append)
+{
+    log_seal(log);
+    struct commit_buffer *buffer = buffer_with(log, BATCH_HEADER);
+    uint8_t *header = commit_bytes(buffer) + buffer->used;
+    memcpy(header, append->ready, BATCH_HEADER);
+    batch_set_base(header, log->staging.next_index);
+    advance(log, buffer, BATCH_HEADER);
+    sink(log, append->ready + BATCH_HEADER, append->batch_size - BATCH_HEADER);
+}
+
+static void stage_records(struct firn_log *log, const struct append *append,
+                          const struct plan *plan)
 {
     if (!plan->join) {
         log_seal(log);
@@ -259,7 +295,6 @@ static void stage(struct firn_log *log, const struct append *append, const struc
     }
     for (size_t i = 0; i < append->count; i++)
         put_record(log, &append->records[i], time_of(append, &append->records[i]));
-    log->staging.next_index += append->count;
     if (append->count > 1)
         log_seal(log);
 }
@@ -300,7 +335,7 @@ static int provide_space(struct firn_log *log, const struct plan *plan, struct f
 static int check_next(const struct firn_log *log, const struct append *append,
                       struct firn_error *err)
 {
-    if (log->staging.next_index > (uint64_t)INT64_MAX - append->count)
+    if (log->staging.next_index > (uint64_t)INT64_MAX - append->span)
         return firn_error_set(err, FIRN_ERANGE, 0, "%s: all indexes are used up", log->dir);
     if (!append->options->if_next || append->options->next_index == log->staging.next_index)
         return 0;
@@ -331,30 +366,73 @@ static int append_staged(struct firn_log *log, const struct append *append, bool
             return rc;
     } while (rc == COMMIT_AGAIN);
     appended->index = log->staging.next_index;
-    stage(log, append, &plan);
+    if (append->ready)
+        stage_ready(log, append);
+    else
+        stage_records(log, append, &plan);
+    log->staging.next_index += append->span;
     appended->epoch = commit_staged(&log->commit, plan.bytes, append->count, background);
     commit_end(&log->commit);
     return 0;
+}
+
+/* Stages it, and waits if the mode says so. */
+static int append_checked(struct firn_log *log, const struct append *append,
+                          struct firn_appended *appended, struct firn_error *err)
+{
+    int rc = check_span(log, append->span, err);
+    if (rc == 0)
+        rc = check_size(log, append->batch_size, err);
+    if (rc < 0)
+        return rc;
+    bool wait = log->options.durability == FIRN_DURABILITY_EACH && !append->options->no_wait;
+    struct firn_appended where;
+    rc = append_staged(log, append, !wait, &where, err);
+    if (rc < 0)
+        return rc;
+    if (appended)
+        *appended = where;
+    return wait ? commit_wait(&log->commit, where.epoch, WAIT_FOREVER, err) : 0;
+}
+
+int log_append_ready(struct firn_log *log, const uint8_t *bytes, const struct batch *batch,
+                     const struct firn_append_options *options, struct firn_appended *appended,
+                     struct firn_error *err)
+{
+    const struct append append = {
+        .ready = bytes,
+        .count = batch->count,
+        .span = (size_t)batch->last_delta + 1,
+        .options = options ? options : &no_options,
+        .batch_size = batch->bytes,
+    };
+    return append_checked(log, &append, appended, err);
 }
 
 int firn_log_append(struct firn_log *log, const struct firn_record *records, size_t count,
                     const struct firn_append_options *options, struct firn_appended *appended,
                     struct firn_error *err)
 {
-    static const struct firn_append_options none = {0};
     struct append append = {
-        .records = records, .count = count, .options = options ? options : &none};
-    int rc = check(log, &append, err);
+        .records = records,
+        .count = count,
+        .span = count,
+        .options = options ? options : &no_options,
+    };
+    if (log->options.read_only)
+        return firn_error_set(err, FIRN_EREADONLY, 0, "%s: opened read-only", log->dir);
+    int rc = check_records(log, &append, err);
     if (rc < 0)
         return rc;
-    bool wait = log->options.durability == FIRN_DURABILITY_EACH && !append.options->no_wait;
-    struct firn_appended where;
-    rc = append_staged(log, &append, !wait, &where, err);
-    if (rc < 0)
+    struct buffer packed = {0};
+    struct batch batch;
+    if (pack_pays(log, count, append.batch_size) &&
+        pack_records(log, records, count, append.now, append.batch_size, &packed, &batch)) {
+        rc = log_append_ready(log, packed.data, &batch, options, appended, err);
+        buffer_free(&packed);
         return rc;
-    if (appended)
-        *appended = where;
-    return wait ? commit_wait(&log->commit, where.epoch, WAIT_FOREVER, err) : 0;
+    }
+    return append_checked(log, &append, appended, err);
 }
 
 int firn_log_wait_epoch(struct firn_log *log, uint64_t epoch, uint64_t timeout_us,

@@ -7,7 +7,6 @@
 
 #include "base/bytes.h"
 #include "base/crc.h"
-#include "log/record.h"
 
 /* Where the fields stand. */
 enum {
@@ -135,6 +134,11 @@ uint32_t batch_crc(const uint8_t *bytes, size_t size)
     return crc32c(0, bytes + BATCH_CRC_FROM, size - BATCH_CRC_FROM);
 }
 
+void batch_set_base(uint8_t *bytes, uint64_t base)
+{
+    store_be_u64(bytes + AT_BASE, base);
+}
+
 void batch_set_crc(uint8_t *bytes, uint32_t crc)
 {
     store_be_u32(bytes + AT_CRC, crc);
@@ -150,34 +154,11 @@ void batch_set_distance(uint8_t *bytes, uint32_t distance)
     store_be_u32(bytes + AT_DISTANCE, distance);
 }
 
-/* The delta of the last record: not count - 1 where compaction has left gaps. */
-static uint32_t last_delta_of(const struct batch *batch, const uint8_t *records, size_t bytes)
+void batch_seal(struct batch *batch, const uint8_t *records, size_t size, uint8_t *out)
 {
-    struct record_iterator it;
-    struct firn_record record = {.index = batch->base};
-    record_iterate_bytes(&it, records, bytes, batch);
-    while (record_next(&it, &record, NULL) == 0)
-        continue;
-    return (uint32_t)(record.index - batch->base);
-}
-
-void batch_cut(const struct batch *original, uint32_t count, const uint8_t *records,
-               size_t records_bytes, int64_t max_time, uint32_t generation, uint8_t *out)
-{
-    assert(count > 0 && count <= original->count);
-    assert((original->attributes & BATCH_COMPRESSION) == 0);
-    assert(records_bytes <= original->bytes - BATCH_HEADER);
-    struct batch cut = *original;
-    cut.bytes = BATCH_HEADER + (uint32_t)records_bytes;
-    cut.generation = generation;
-    cut.max_time = max_time;
-    cut.count = count;
-    /* A dense batch stays one; in others the last of the kept records tells. */
-    if (original->count == original->last_delta + 1)
-        cut.last_delta = count - 1;
-    else
-        cut.last_delta = last_delta_of(&cut, records, records_bytes);
-    batch_put(out, &cut);
+    batch->bytes = BATCH_HEADER + (uint32_t)size;
+    batch_put(out, batch);
     uint32_t crc = crc32c(0, out + BATCH_CRC_FROM, BATCH_HEADER - BATCH_CRC_FROM);
-    batch_set_crc(out, crc32c(crc, records, records_bytes));
+    batch->crc = crc32c(crc, records, size);
+    batch_set_crc(out, batch->crc);
 }

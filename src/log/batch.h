@@ -67,16 +67,24 @@ void batch_put(uint8_t *bytes, const struct batch *batch);
 uint32_t batch_crc(const uint8_t *bytes, size_t size);
 
 /* Sets single fields of a header in place. The checksum does not cover base and generation. */
+void batch_set_base(uint8_t *bytes, uint64_t base);
 void batch_set_crc(uint8_t *bytes, uint32_t crc);
 void batch_set_generation(uint8_t *bytes, uint32_t generation);
 void batch_set_distance(uint8_t *bytes, uint32_t distance);
 
 /*
- * The header of a batch cut to its first `count` records, which take `records_bytes` bytes and
- * whose highest timestamp is `max_time`; the records stay as they are, uncompressed, at `records`.
- * Writes BATCH_HEADER bytes, checksum included, to `out` (not the original's place).
+ * Whether a client built it: what its checksum covers is never touched then, and it does not say
+ * how far the log was durable when it was written.
  */
-void batch_cut(const struct batch *original, uint32_t count, const uint8_t *records,
-               size_t records_bytes, int64_t max_time, uint32_t generation, uint8_t *out);
+static inline bool batch_is_foreign(const struct batch *batch)
+{
+    return batch->producer_id != -1 || batch->distance < 0;
+}
+
+/*
+ * Writes the header of a batch of `size` bytes of records to `out`, with its length and checksum,
+ * which are set in `batch` too.
+ */
+void batch_seal(struct batch *batch, const uint8_t *records, size_t size, uint8_t *out);
 
 #endif

@@ -32,6 +32,7 @@ enum {
     AT_CRC = CHECKPOINT_SLOT - 4,
 };
 
+enum { HEADER_ONLY = 1, HEADER_AND_FILE = 2 };
 enum { VERSION = 1, FLAG_CLEAN = 1, FLAG_INTENT = 2, KNOWN_FLAGS = 3 };
 
 _Static_assert(AT_HEADER + BATCH_HEADER == AT_RESERVED, "the fields follow one another");
@@ -58,7 +59,7 @@ static void put_intent(uint8_t *slot, const struct intent *intent)
     if (!intent->has_header)
         return;
     store_be_u64(slot + AT_HEADER_POSITION, intent->header_position);
-    slot[AT_HAS_HEADER] = 1;
+    slot[AT_HAS_HEADER] = intent->has_file ? HEADER_AND_FILE : HEADER_ONLY;
     memcpy(slot + AT_HEADER, intent->header, BATCH_HEADER);
 }
 
@@ -90,7 +91,8 @@ static struct intent get_intent(const uint8_t *slot)
     struct intent intent = {
         .pending = true,
         .cut = get_place(slot + AT_CUT),
-        .has_header = slot[AT_HAS_HEADER] == 1,
+        .has_header = slot[AT_HAS_HEADER] != 0,
+        .has_file = slot[AT_HAS_HEADER] == HEADER_AND_FILE,
         .header_position = load_be_u64(slot + AT_HEADER_POSITION),
     };
     memcpy(intent.header, slot + AT_HEADER, BATCH_HEADER);

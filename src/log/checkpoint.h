@@ -26,10 +26,11 @@ struct place {
 /* A truncation under way: everything from `cut` on goes. */
 struct intent {
     bool pending;
-    struct place cut;             /* position: where zeroing begins, behind what is kept */
+    struct place cut;             /* position: behind what is kept */
     bool has_header;              /* the batch that holds the cut is shortened: */
     uint64_t header_position;     /* where it stands */
     uint8_t header[BATCH_HEADER]; /* its new header */
+    bool has_file;                /* all of what it becomes stands in a file (cut.c) */
 };
 
 struct checkpoint {

@@ -46,6 +46,7 @@ void firn_cursor_close(struct firn_cursor *cursor)
     cursor_drop(cursor);
     scan_done(&cursor->scan);
     free(cursor->copy);
+    buffer_free(&cursor->space);
     free(cursor->starts);
     free(cursor->headers);
     free(cursor);
@@ -106,8 +107,8 @@ static int read_headers(struct firn_cursor *cursor, const uint8_t *at, struct fi
     return record_read_headers(at, cursor->it.at, record->header_count, cursor->headers);
 }
 
-/* The batch's checksum is right, but its records are not: a hole of its own. */
-static int bad_structure(struct firn_cursor *cursor, struct firn_error *err)
+/* The batch's checksum is right, but its records can't be had: a hole of its own. */
+static int lose_batch(struct firn_cursor *cursor, int rc)
 {
     const struct batch *batch = &cursor->batch;
     cursor->has_hole = true;
@@ -118,19 +119,41 @@ static int bad_structure(struct firn_cursor *cursor, struct firn_error *err)
         .offset = cursor->scan.position - batch->bytes,
         .length = batch->bytes,
     };
-    return firn_error_set(err, FIRN_EDAMAGED, 0,
-                          "%s: the batch of record %llu is malformed or "
-                          "compressed, which this version does not read",
-                          cursor->log->dir, (unsigned long long)batch->base);
+    return rc;
+}
+
+static int bad_structure(struct firn_cursor *cursor, struct firn_error *err)
+{
+    return lose_batch(
+        cursor, firn_error_set(err, FIRN_EDAMAGED, 0, "%s: the batch of record %llu is malformed",
+                               cursor->log->dir, (unsigned long long)cursor->batch.base));
+}
+
+/* Before the first record of the batch. */
+static void restart(struct firn_cursor *cursor)
+{
+    record_iterate_bytes(&cursor->it, cursor->unpacked.records, cursor->unpacked.size,
+                         &cursor->batch);
+    cursor->it_index = cursor->batch.base;
+}
+
+static int unpack(struct firn_cursor *cursor, struct firn_error *err)
+{
+    if (cursor->unpacked.records)
+        return 0;
+    int rc = unpack_batch(cursor->bytes, &cursor->batch, &cursor->space, &cursor->unpacked, err);
+    if (rc == 0)
+        restart(cursor);
+    else
+        cursor->unpacked = (struct unpacked){0};
+    return rc == 0 || rc == FIRN_ENOMEM ? rc : lose_batch(cursor, rc);
 }
 
 static int next_in_batch(struct firn_cursor *cursor, struct firn_error *err)
 {
     const uint8_t *headers;
     struct record_iterator before = cursor->it;
-    int rc = cursor_can_iterate(cursor) ? 0 : FIRN_EDAMAGED;
-    if (rc == 0)
-        rc = record_next(&cursor->it, &cursor->record, &headers);
+    int rc = record_next(&cursor->it, &cursor->record, &headers);
     if (rc == 0 && cursor->record.header_count)
         rc = read_headers(cursor, headers, err);
     if (rc == FIRN_ENOMEM)
@@ -145,11 +168,9 @@ static int next_in_batch(struct firn_cursor *cursor, struct firn_error *err)
 /* Sets the iterator before the record `index`, or the first one behind it. */
 static int go_to_record(struct firn_cursor *cursor, uint64_t index, struct firn_error *err)
 {
-    int rc = 0;
-    if (cursor->it_index > index && cursor_can_iterate(cursor)) {
-        record_iterate(&cursor->it, cursor->bytes, &cursor->batch);
-        cursor->it_index = cursor->batch.base;
-    }
+    int rc = unpack(cursor, err);
+    if (rc == 0 && cursor->it_index > index)
+        restart(cursor);
     while (rc == 0 && cursor->it_index < index)
         rc = next_in_batch(cursor, err);
     return rc;
@@ -196,8 +217,9 @@ static int find_starts(struct firn_cursor *cursor, struct firn_error *err)
     if (cursor->starts_valid)
         return 0;
     size_t count = cursor->batch.count;
-    if (!cursor_can_iterate(cursor))
-        return bad_structure(cursor, err);
+    int rc = unpack(cursor, err);
+    if (rc < 0)
+        return rc;
     if (count > cursor->starts_capacity) {
         const uint8_t **starts = realloc(cursor->starts, count * sizeof *starts);
         if (!starts)
@@ -205,11 +227,10 @@ static int find_starts(struct firn_cursor *cursor, struct firn_error *err)
         cursor->starts = starts;
         cursor->starts_capacity = count;
     }
-    record_iterate(&cursor->it, cursor->bytes, &cursor->batch);
-    cursor->it_index = cursor->batch.base;
+    restart(cursor);
     for (size_t i = 0; i < count; i++) {
         cursor->starts[i] = cursor->it.at;
-        int rc = next_in_batch(cursor, err);
+        rc = next_in_batch(cursor, err);
         if (rc < 0)
             return rc == FIRN_EEND ? bad_structure(cursor, err) : rc;
     }
@@ -220,7 +241,7 @@ static int find_starts(struct firn_cursor *cursor, struct firn_error *err)
 /* Reads record number `i` of the batch. */
 static int read_at(struct firn_cursor *cursor, size_t i, struct firn_error *err)
 {
-    record_iterate(&cursor->it, cursor->bytes, &cursor->batch);
+    restart(cursor);
     cursor->it.at = cursor->starts[i];
     cursor->it.left = cursor->batch.count - (uint32_t)i;
     return next_in_batch(cursor, err);

@@ -4,6 +4,7 @@
 #define LOG_CURSOR_H
 
 #include "log/log_private.h"
+#include "log/unpack.h"
 
 enum {
     CURSOR_WINDOW_LEAST = 8 * 1024, /* bytes read at a time after a jump ... */
@@ -24,6 +25,8 @@ struct firn_cursor {
     struct batch batch;
     uint8_t *copy;
     size_t copy_capacity;
+    struct buffer space;       /* for what is unpacked */
+    struct unpacked unpacked;  /* the batch's records; none where they are not needed yet */
     struct record_iterator it; /* in the batch, before record `it_index` or one behind it */
     uint64_t it_index;
     const uint8_t **starts; /* of the batch's records, for going backwards; NULL: not known */
@@ -46,11 +49,5 @@ struct firn_cursor {
 /* Fetches the batch that holds `index`. FIRN_EEND, FIRN_ERANGE, FIRN_EDAMAGED (hole set), ... */
 int cursor_load(struct firn_cursor *cursor, uint64_t index, struct firn_error *err);
 void cursor_drop(struct firn_cursor *cursor); /* forgets batch and segment */
-
-/* Not what is compressed, in this version. */
-static inline bool cursor_can_iterate(const struct firn_cursor *cursor)
-{
-    return (cursor->batch.attributes & BATCH_COMPRESSION) == 0;
-}
 
 #endif

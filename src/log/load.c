@@ -34,9 +34,7 @@ static void accept_batch(struct firn_cursor *cursor, const uint8_t *bytes)
 {
     cursor->bytes = bytes;
     cursor->starts_valid = false;
-    if (cursor_can_iterate(cursor))
-        record_iterate(&cursor->it, bytes, &cursor->batch);
-    cursor->it_index = cursor->batch.base;
+    cursor->unpacked = (struct unpacked){0};
 }
 
 /* The file of a segment is missing, or ends early: [first, next) is nowhere. */

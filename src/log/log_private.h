@@ -194,6 +194,7 @@ struct firn_log {
     struct checkpoint_slots slots; /* as found at open */
     bool checkpoint_missing;
     bool leftovers;         /* of removed segments are in the directory */
+    bool leftover_cut;      /* a file of a truncation is, too */
     bool checkpoint_healed; /* a slot was bad, and was written anew */
     bool age_healed;        /* so was the file of append times */
 
@@ -271,6 +272,14 @@ void log_announce(void *owner);
 int log_begin_life(struct firn_log *log, struct firn_error *err);
 /* Bases and sizes of the segments, for the clean marker. */
 uint32_t log_segments_crc(struct segment_list *list);
+
+/* ---- append.c ---- */
+
+/* Appends a whole batch that was checked: its base and generation are set, and what is left open in
+   one that firn built. */
+int log_append_ready(struct firn_log *log, const uint8_t *bytes, const struct batch *batch,
+                     const struct firn_append_options *options, struct firn_appended *appended,
+                     struct firn_error *err);
 
 /* ---- prepare.c ---- */
 

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/codec.h"
 #include "commit/env.h"
+#include "log/cut.h"
 #include "log/log_private.h"
 
 enum {
@@ -44,6 +46,10 @@ static int check_options(const struct firn_log_options *options, struct firn_err
     if ((int)options->durability < FIRN_DURABILITY_EACH || options->durability > FIRN_DURABILITY_OS)
         return firn_error_set(err, FIRN_EINVAL, 0, "durability %d is unknown",
                               (int)options->durability);
+    if (options->compression && !codec_can_pack((unsigned)options->compression))
+        return firn_error_set(
+            err, FIRN_ENOTSUP, 0, "compression %d (%s): this build of firn does not write it",
+            (int)options->compression, codec_name((unsigned)options->compression));
     if (options->first_index > INT64_MAX / 2)
         return firn_error_set(err, FIRN_EINVAL, 0, "first_index is %llu; the most is 2^62",
                               (unsigned long long)options->first_index);
@@ -279,8 +285,8 @@ static int note_doomed(void *arg, const char *name, const struct firn_entry *ent
 {
     struct doomed *doomed = arg;
     const char *dot = strrchr(name, '.');
-    bool ours = strcmp(name, POSITION_NAME) == 0 || strncmp(name, "spare-", 6) == 0 ||
-                strncmp(name, "torn-", 5) == 0 ||
+    bool ours = strcmp(name, POSITION_NAME) == 0 || strcmp(name, CUT_NAME) == 0 ||
+                strncmp(name, "spare-", 6) == 0 || strncmp(name, "torn-", 5) == 0 ||
                 (strspn(name, "0123456789") == 20 && dot == name + 20);
     if (!ours || entry->kind != FIRN_ENTRY_FILE || strlen(name) >= sizeof *doomed->names)
         return 0;

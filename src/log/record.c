@@ -127,13 +127,13 @@ void record_put_pieces(record_sink *put, void *arg, const struct firn_record *re
 
 void record_iterate(struct record_iterator *it, const uint8_t *bytes, const struct batch *batch)
 {
+    assert((batch->attributes & BATCH_COMPRESSION) == 0);
     record_iterate_bytes(it, bytes + BATCH_HEADER, batch->bytes - BATCH_HEADER, batch);
 }
 
 void record_iterate_bytes(struct record_iterator *it, const uint8_t *records, size_t size,
                           const struct batch *batch)
 {
-    assert((batch->attributes & BATCH_COMPRESSION) == 0);
     *it = (struct record_iterator){
         .at = records,
         .end = records + size,
@@ -250,8 +250,14 @@ static uint8_t attributes_of(const uint8_t *at, const uint8_t *end)
 
 int record_check_all(const uint8_t *bytes, const struct batch *batch)
 {
+    assert((batch->attributes & BATCH_COMPRESSION) == 0);
+    return record_check_bytes(bytes + BATCH_HEADER, batch->bytes - BATCH_HEADER, batch);
+}
+
+int record_check_bytes(const uint8_t *records, size_t size, const struct batch *batch)
+{
     struct record_iterator it;
-    record_iterate(&it, bytes, batch);
+    record_iterate_bytes(&it, records, size, batch);
     for (;;) {
         const uint8_t *start = it.at;
         const uint8_t *headers_at;

@@ -45,7 +45,7 @@ struct record_iterator {
 /* `bytes` is a whole, uncompressed batch. */
 void record_iterate(struct record_iterator *it, const uint8_t *bytes, const struct batch *batch);
 
-/* The same where the records stand apart from the header. */
+/* The same where the records stand apart from the header: unpacked, or cut. */
 void record_iterate_bytes(struct record_iterator *it, const uint8_t *records, size_t size,
                           const struct batch *batch);
 
@@ -69,5 +69,8 @@ int record_read_headers(const uint8_t *at, const uint8_t *end, size_t count,
  * included. FIRN_EDAMAGED.
  */
 int record_check_all(const uint8_t *bytes, const struct batch *batch);
+
+/* The same where the records stand apart from the header. */
+int record_check_bytes(const uint8_t *records, size_t size, const struct batch *batch);
 
 #endif

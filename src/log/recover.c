@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "log/cut.h"
 #include "log/log_private.h"
 
 struct listing {
@@ -19,7 +20,8 @@ struct listing {
 
 static bool is_ours(const char *name)
 {
-    static const char *const starts[] = {"lock", "spare-", "torn-", CHECKPOINT_NAME, POSITION_NAME};
+    static const char *const starts[] = {"lock",          "spare-",      "torn-",
+                                         CHECKPOINT_NAME, POSITION_NAME, CUT_NAME};
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
         if (strncmp(name, starts[i], strlen(starts[i])) == 0)
             return true;
@@ -35,6 +37,8 @@ static int note_entry(void *arg, const char *name, const struct firn_entry *entr
     (void)entry;
     if (strcmp(name, CHECKPOINT_NAME) == 0)
         listing->checkpoint = true;
+    if (strcmp(name, CUT_NAME) == 0)
+        listing->log->leftover_cut = true;
     if (!segment_parse_name(name, &base)) {
         listing->foreign |= !is_ours(name);
         return 0;

@@ -46,11 +46,6 @@ static struct place claimed_place(const struct segment_scan *at)
     return checkpoint->durable.segment == at->segment->base ? checkpoint->durable : none;
 }
 
-static bool is_foreign(const struct batch *batch)
-{
-    return batch->producer_id != -1 || batch->distance < 0;
-}
-
 /* Whether a batch of the chain that begins at `position` proves that `bad` was durable. */
 static int chain_claims(struct segment_scan *at, uint64_t position, uint64_t bad, bool *claims,
                         struct firn_error *err)
@@ -66,7 +61,7 @@ static int chain_claims(struct segment_scan *at, uint64_t position, uint64_t bad
         position = scan.position;
         rc = scan_next(&scan, &batch, &bytes, &fault, err);
         if (rc == 0)
-            *claims = is_foreign(&batch) || position - (uint64_t)batch.distance > bad;
+            *claims = batch_is_foreign(&batch) || position - (uint64_t)batch.distance > bad;
     } while (rc == 0 && !*claims);
     scan_done(&scan);
     return rc == FIRN_ENOMEM ? rc : 0;

@@ -3,14 +3,14 @@
  * Removing records from the end and from the beginning.
  *
  * Truncation changes files in several places, so an intent is made durable first, and opening
- * finishes what a crash interrupted. A batch that the cut divides keeps its bytes up to the cut;
- * only its header is replaced, and the intent holds the new one: no acknowledged record is ever
- * rewritten. The file is cut behind it, which leaves nothing stale for a later append to meet.
+ * finishes what a crash interrupted (cut.c: what is kept of a batch that the cut divides). The file
+ * is cut behind it, which leaves nothing stale for a later append to meet.
  *
  * Removing the beginning makes the new first index durable; files follow at leisure.
  */
 #include <stdlib.h>
 
+#include "log/cut.h"
 #include "log/log_private.h"
 
 /* ---- redo, also at opening ---- */
@@ -47,27 +47,6 @@ static int remove_later(struct firn_log *log, uint64_t cut_segment, struct firn_
     }
 }
 
-static int cut_file(struct firn_log *log, const struct intent *intent, struct firn_error *err)
-{
-    char name[LOG_NAME_SIZE], path[DISK_PATH_SIZE];
-    struct firn_file *file;
-    segment_discard_index(log->disk, log->dir, intent->cut.segment);
-    segment_name(intent->cut.segment, "log", name);
-    int rc = disk_path_join(path, sizeof path, log->dir, name, err);
-    if (rc == 0)
-        rc = disk_open(log->disk, path, FIRN_OPEN_WRITE, &file, err);
-    if (rc < 0)
-        return rc;
-    if (intent->has_header)
-        rc = disk_write_full(file, intent->header, BATCH_HEADER, intent->header_position, 0, err);
-    if (rc == 0)
-        rc = disk_truncate(file, intent->cut.position, err);
-    if (rc == 0)
-        rc = disk_sync(file, err);
-    disk_close(file);
-    return rc;
-}
-
 int log_finish_truncation(struct firn_log *log, struct firn_error *err)
 {
     const struct intent *intent = &log->checkpoint.intent;
@@ -76,90 +55,21 @@ int log_finish_truncation(struct firn_log *log, struct firn_error *err)
     if (rc == 0)
         rc = remove_later(log, intent->cut.segment, err);
     if (rc == 0)
-        rc = cut_file(log, intent, err);
+        rc = cut_store(log, intent, err);
     if (rc < 0)
         return rc;
     struct checkpoint next = log->checkpoint;
     next.intent = (struct intent){0};
     rc = checkpoint_store(log->checkpoint_file, &next, true, err);
-    if (rc == 0)
-        log->checkpoint = next;
-    return rc;
-}
-
-/* ---- truncation ---- */
-
-/* Where the cut lies inside the batch at the scan's place, which holds `index` or begins with it.
- */
-static int cut_batch(struct scan *scan, uint64_t index, struct checkpoint *next,
-                     struct firn_error *err)
-{
-    struct batch batch;
-    const uint8_t *bytes;
-    enum batch_fault fault;
-    struct intent *intent = &next->intent;
-    uint64_t position = scan->position;
-    int rc = scan_next(scan, &batch, &bytes, &fault, err);
     if (rc < 0)
         return rc;
-    next->durable.position = position;
-    next->durable.index = batch.base;
-    intent->cut.position = position;
-    if (index == batch.base)
-        return 0;
-    if (batch.attributes & BATCH_COMPRESSION)
-        return firn_error_set(err, FIRN_ENOTSUP, 0, "record %llu lies inside a compressed batch",
-                              (unsigned long long)index);
-    struct record_iterator it;
-    struct firn_record record;
-    uint32_t count = 0;
-    int64_t max_time = INT64_MIN;
-    const uint8_t *end = bytes + BATCH_HEADER;
-    record_iterate(&it, bytes, &batch);
-    while ((rc = record_next(&it, &record, NULL)) == 0 && record.index < index) {
-        max_time = record.timestamp > max_time ? record.timestamp : max_time;
-        end = it.at;
-        count++;
-    }
-    if (rc < 0 && rc != FIRN_EEND)
-        return firn_error_set(err, rc, 0, "the batch of record %llu is malformed",
-                              (unsigned long long)batch.base);
-    size_t records_bytes = (size_t)(end - bytes) - BATCH_HEADER;
-    batch_cut(&batch, count, bytes + BATCH_HEADER, records_bytes, max_time, batch.generation,
-              intent->header);
-    intent->has_header = true;
-    intent->header_position = position;
-    intent->cut.position = position + BATCH_HEADER + records_bytes;
+    if (intent->has_file)
+        cut_forget(log);
+    log->checkpoint = next;
     return 0;
 }
 
-/* Fills in the intent; a cut inside a hole cuts where the hole begins only if nothing is there. */
-static int plan_cut(struct firn_log *log, struct segment *segment, uint64_t index,
-                    struct checkpoint *next, struct firn_error *err)
-{
-    struct firn_file *file;
-    struct firn_hole hole;
-    struct scan scan;
-    uint64_t base;
-    next->intent = (struct intent){.pending = true, .cut = {segment->base, 0, index}};
-    next->durable = (struct place){segment->base, 0, segment->base};
-    if (index == segment->base)
-        return 0;
-    int rc = segment_file(segment, &file, err);
-    if (rc < 0)
-        return rc;
-    scan_init(&scan, file, 0, segment_durable_end(segment), 0);
-    rc = locate(log, segment, &scan, segment_durable_end(segment), index, true, &base, &hole, err);
-    if (rc == 0)
-        rc = cut_batch(&scan, index, next, err);
-    if (rc == FIRN_EDAMAGED && hole.first_index == index) {
-        next->intent.cut.position = next->durable.position = hole.offset;
-        next->durable.index = index;
-        rc = 0;
-    }
-    scan_done(&scan);
-    return rc;
-}
+/* ---- truncation ---- */
 
 /* Of the index of a segment, what lies before `changed`. */
 static void keep_entries(struct firn_log *log, struct segment *old, uint64_t changed,
@@ -286,7 +196,7 @@ static int truncate_frozen(struct firn_log *log, uint64_t index, struct firn_err
                               "%s: can't truncate at %llu: the segment that held it is missing",
                               log->dir, (unsigned long long)index);
     struct checkpoint planned = log->checkpoint;
-    int rc = plan_cut(log, segment, index, &planned, err);
+    int rc = cut_plan(log, segment, index, &planned, err);
     uint64_t changed = planned.durable.position;
     /* Forwards it goes only when the indexes of what it passes are on storage. */
     if (lies_before(&log->checkpoint.durable, &planned.durable))
@@ -386,6 +296,9 @@ int log_remove_leftovers(struct firn_log *log, struct firn_error *err)
         below = first->base;
     segment_unref(first);
     int rc = 0;
+    if (log->leftover_cut)
+        cut_forget(log);
+    log->leftover_cut = false;
     while (rc == 0 && log->leftovers) {
         struct leftover leftover = {below, UINT64_MAX};
         rc = disk_list(log->disk, log->dir, note_leftover, &leftover, err);

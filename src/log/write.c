@@ -112,21 +112,22 @@ struct walk {
     uint32_t offset;
 };
 
-static uint32_t walk_crc(struct walk *walk, uint32_t crc, size_t bytes)
+/* Moves on by `bytes`; with `crc`, their checksum is added to it. */
+static void walk_on(struct walk *walk, size_t bytes, uint32_t *crc)
 {
     while (bytes > 0) {
         if (walk->offset == walk->buffer->used)
             *walk = (struct walk){.buffer = walk->buffer->next};
         size_t part = walk->buffer->used - walk->offset;
         part = part < bytes ? part : bytes;
-        crc = crc32c(crc, commit_bytes(walk->buffer) + walk->offset, part);
+        if (crc)
+            *crc = crc32c(*crc, commit_bytes(walk->buffer) + walk->offset, part);
         walk->offset += (uint32_t)part;
         bytes -= part;
     }
-    return crc;
 }
 
-/* Completes one batch: generation, distance to the durable end, checksum, index entry. */
+/* Completes one batch, all of it if it is our own, and enters it into the index. */
 static void complete_batch(struct firn_log *log, struct walk *walk)
 {
     struct segment *segment = log->active;
@@ -136,10 +137,15 @@ static void complete_batch(struct firn_log *log, struct walk *walk)
     enum batch_fault fault = batch_parse(bytes, BATCH_HEADER, &batch);
     assert(fault == BATCH_OK);
     (void)fault;
+    bool own = !batch_is_foreign(&batch);
+    uint32_t crc = 0;
     batch_set_generation(bytes, log->generation);
-    batch_set_distance(bytes, (uint32_t)(position - segment_durable_end(segment)));
+    if (own)
+        batch_set_distance(bytes, (uint32_t)(position - segment_durable_end(segment)));
     walk->offset += BATCH_CRC_FROM;
-    batch_set_crc(bytes, walk_crc(walk, 0, batch.bytes - BATCH_CRC_FROM));
+    walk_on(walk, batch.bytes - BATCH_CRC_FROM, own ? &crc : NULL);
+    if (own)
+        batch_set_crc(bytes, crc);
     if (batch.max_time > segment->max_time)
         segment->max_time = batch.max_time;
     struct index *index = atomic_load_explicit(&segment->index, memory_order_relaxed);

@@ -20,7 +20,7 @@
 
 enum { SEGMENT = 640 };
 
-static const char script[] = "aagpfrgtawcgrbafuagcxagrxc";
+static const char script[] = "aagpfrgtawcgrbafuagzuckucxagrxc";
 
 struct kind {
     const char *name;

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "machine.h"
 
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
+
+#include "../log/make_batch.h"
+#include "base/codec.h"
 
 enum { SMALL = 40, GROUP = 3 };
 
@@ -53,6 +59,8 @@ int machine_open(struct machine *machine)
         .env = machine->env,
         .durability = machine->durability,
         .segment_bytes = machine->segment_bytes,
+        .compression = codec_can_pack(FIRN_COMPRESSION_ZSTD) ? FIRN_COMPRESSION_ZSTD
+                                                             : FIRN_COMPRESSION_NONE,
     };
     rc = firn_log_open(MACHINE_DIR, &options, &machine->log, &machine->err);
     if (rc < 0) {
@@ -89,7 +97,24 @@ int machine_close(struct machine *machine)
 
 /* ---- operations ---- */
 
-static int append(struct machine *machine, size_t count, size_t value_bytes)
+/* The same records, as a client's batch: the committer must not touch what it has to say. */
+static int append_as_client(struct machine *machine, struct firn_record *records, size_t count,
+                            struct firn_appended *appended)
+{
+    struct batch header;
+    for (size_t i = 0; i < count; i++)
+        records[i].index = i;
+    header = header_for(0, records, count);
+    header.producer_id = 4711;
+    header.distance = (int32_t)(machine->model.counter % 1000);
+    uint8_t *bytes = make_batch_as(&header, records);
+    int rc = firn_log_append_batch(machine->log, bytes, header.bytes, NULL, appended,
+                                   &machine->err);
+    free(bytes);
+    return rc;
+}
+
+static int append(struct machine *machine, size_t count, size_t value_bytes, bool as_client)
 {
     struct made_record made[GROUP];
     struct firn_record records[GROUP];
@@ -103,7 +128,9 @@ static int append(struct machine *machine, size_t count, size_t value_bytes)
         records[i] = made[i].record;
         model_append(model, state, stamp);
     }
-    int rc = firn_log_append(machine->log, records, count, NULL, &appended, &machine->err);
+    int rc = as_client
+                 ? append_as_client(machine, records, count, &appended)
+                 : firn_log_append(machine->log, records, count, NULL, &appended, &machine->err);
     if (rc == 0 || appended.epoch) {
         state->epoch = appended.epoch;
         if (appended.index != index)
@@ -189,11 +216,15 @@ int machine_only(struct machine *machine, char operation, size_t value_bytes)
     size_t small = value_bytes ? value_bytes : SMALL;
     switch (operation) {
     case 'a':
-        return append(machine, 1, small);
+        return append(machine, 1, small, false);
     case 'g':
-        return append(machine, GROUP, small);
+        return append(machine, GROUP, small, false);
+    case 'z':
+        return append(machine, GROUP, MODEL_COMPRESSIBLE, false);
+    case 'k':
+        return append(machine, GROUP, small, true);
     case 'r':
-        return append(machine, 1, large(machine));
+        return append(machine, 1, large(machine), false);
     case 't':
         return machine_truncate(machine, middle(machine));
     case 'u':

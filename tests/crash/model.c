@@ -63,8 +63,9 @@ void model_make(uint64_t stamp, struct made_record *made)
     made->record = (struct firn_record){.timestamp = 1600000000000 + (int64_t)number};
     if (number % 3 != 0)
         made->record.key = (struct firn_slice){made->key, number % 3 == 1 ? (size_t)key : 0};
+    bool compressible = bytes >= MODEL_COMPRESSIBLE && bytes < MODEL_COMPRESSIBLE + 16;
     for (size_t i = 0; i < bytes; i++)
-        made->value[i] = (unsigned char)(number * 31 + i * 7 + (i >> 8));
+        made->value[i] = (unsigned char)(number * 31 + (compressible ? 0 : i * 7 + (i >> 8)));
     if (bytes || number % 2 == 0)
         made->record.value = (struct firn_slice){made->value, bytes};
     if (number % 4 == 3) {

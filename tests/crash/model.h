@@ -11,7 +11,11 @@
 
 #include <firn/firn.h>
 
-enum { MODEL_VALUE_BITS = 13, MODEL_VALUE_MOST = (1 << MODEL_VALUE_BITS) - 1 };
+enum {
+    MODEL_VALUE_BITS = 13,
+    MODEL_VALUE_MOST = (1 << MODEL_VALUE_BITS) - 1,
+    MODEL_COMPRESSIBLE = 128, /* values of so many bytes, and a few more, compress well */
+};
 
 struct made_record {
     struct firn_record record;

@@ -83,9 +83,11 @@ static const char *read_only(struct machine *machine)
 
 static int one_operation(struct machine *machine, struct prng *prng)
 {
-    static const char operations[] = "aaaaaaaaaaggggggrrttuubbxccffppww";
+    static const char operations[] = "aaaaaaaaaaggggggrrttuubbxccffppwwzzzkkk";
     uint64_t lowest = machine->model.lowest, held = model_last(&machine->model)->next - lowest;
     char operation = operations[choose(prng, sizeof operations - 1)];
+    if (operation == 'k' && machine->durability != FIRN_DURABILITY_EACH)
+        operation = 'z';
     if (operation == 't')
         return machine_truncate(machine, lowest + held - choose(prng, held / 4 + 1));
     if (operation == 'b')

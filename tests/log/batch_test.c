@@ -201,70 +201,40 @@ static void each_fault_has_a_text_of_its_own(void **state)
     }
 }
 
-/* ---- cutting -------------------------------------------------------------------------------- */
+/* ---- sealing -------------------------------------------------------------------------------- */
 
-/* Cuts `bytes` behind its first `keep` records, and returns a batch of its own. */
-static uint8_t *cut_at(const uint8_t *bytes, const struct batch *batch, uint32_t keep,
-                       int64_t max_time, struct batch *cut)
-{
-    struct record_iterator it;
-    struct firn_record record;
-    record_iterate(&it, bytes, batch);
-    for (uint32_t i = 0; i < keep; i++)
-        assert_int_equal(record_next(&it, &record, NULL), 0);
-    const uint8_t *records = bytes + BATCH_HEADER;
-    size_t size = (size_t)(it.at - records);
-    uint8_t *out = malloc(BATCH_HEADER + size);
-    batch_cut(batch, keep, records, size, max_time, 9, out);
-    memcpy(out + BATCH_HEADER, records, size);
-    assert_int_equal(batch_check(out, BATCH_HEADER + size, cut), BATCH_OK);
-    assert_int_equal(cut->generation, 9);
-    assert_int_equal(record_check_all(out, cut), 0);
-    return out;
-}
-
-static void a_cut_batch_is_as_if_never_longer(void **state)
-{
-    (void)state;
-    struct prng prng = prng_new(4);
-    struct firn_record records[20] = {{0}};
-    uint8_t value[64];
-    prng_fill(&prng, value, sizeof value);
-    for (size_t i = 0; i < 20; i++) {
-        records[i].timestamp = 1000 + (int64_t)prng_below(&prng, 500);
-        records[i].value = slice_of(value, prng_below(&prng, sizeof value));
-    }
-    struct batch whole;
-    uint8_t *bytes = make_batch(77, records, 20, &whole);
-    for (uint32_t keep = 1; keep <= 20; keep++) {
-        struct batch expected = header_for(77, records, keep);
-        expected.generation = 9;
-        uint8_t *fresh = make_batch_as(&expected, records);
-        struct batch cut;
-        uint8_t *out = cut_at(bytes, &whole, keep, highest_time(records, keep), &cut);
-        assert_int_equal(cut.bytes, expected.bytes);
-        assert_memory_equal(out, fresh, cut.bytes);
-        free(out);
-        free(fresh);
-    }
-    free(bytes);
-}
-
-static void a_cut_batch_with_gaps_ends_at_its_last_record(void **state)
+static void a_sealed_batch_checks(void **state)
 {
     (void)state;
     struct firn_record records[3] = {{.index = 12}, {.index = 15}, {.index = 19}};
-    struct batch whole = header_for(10, records, 3);
+    struct batch whole = header_for(10, records, 3), found;
     whole.last_delta = 11;
     uint8_t *bytes = make_batch_as(&whole, records);
-    for (uint32_t keep = 1; keep <= 3; keep++) {
-        struct batch cut;
-        uint8_t *out = cut_at(bytes, &whole, keep, 0, &cut);
-        assert_true(cut.base + cut.last_delta == records[keep - 1].index);
-        assert_int_equal(cut.count, keep);
-        free(out);
-    }
+    struct batch same = whole;
+    uint8_t *again = malloc(whole.bytes);
+    memcpy(again, bytes, whole.bytes);
+    memset(again, 0xff, BATCH_HEADER);
+    same.bytes = same.crc = 0;
+    batch_seal(&same, again + BATCH_HEADER, whole.bytes - BATCH_HEADER, again);
+    assert_memory_equal(again, bytes, whole.bytes);
+    assert_int_equal(batch_check(again, whole.bytes, &found), BATCH_OK);
+    assert_int_equal(found.crc, same.crc);
+    assert_int_equal(found.bytes, same.bytes);
+    free(again);
     free(bytes);
+}
+
+static void an_empty_batch_fills_a_gap(void **state)
+{
+    (void)state;
+    struct batch empty = header_for(10, NULL, 0), found;
+    uint8_t bytes[BATCH_HEADER];
+    empty.last_delta = 6;
+    batch_seal(&empty, NULL, 0, bytes);
+    assert_int_equal(batch_check(bytes, sizeof bytes, &found), BATCH_OK);
+    assert_int_equal(found.count, 0);
+    assert_int_equal(found.last_delta, 6);
+    assert_int_equal(record_check_all(bytes, &found), 0);
 }
 
 int main(void)
@@ -279,8 +249,8 @@ int main(void)
         cmocka_unit_test(every_truncation_is_short),
         cmocka_unit_test(every_flipped_bit_is_noticed_or_outside_the_checksum),
         cmocka_unit_test(each_fault_has_a_text_of_its_own),
-        cmocka_unit_test(a_cut_batch_is_as_if_never_longer),
-        cmocka_unit_test(a_cut_batch_with_gaps_ends_at_its_last_record),
+        cmocka_unit_test(a_sealed_batch_checks),
+        cmocka_unit_test(an_empty_batch_fills_a_gap),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

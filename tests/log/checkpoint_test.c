@@ -52,6 +52,7 @@ static void assert_equal(const struct checkpoint *a, const struct checkpoint *b)
     assert_int_equal(a->intent.pending, b->intent.pending);
     assert_true(places_equal(&a->intent.cut, &b->intent.cut));
     assert_int_equal(a->intent.has_header, b->intent.has_header);
+    assert_int_equal(a->intent.has_file, b->intent.has_file);
     assert_true(a->intent.header_position == b->intent.header_position);
     assert_memory_equal(a->intent.header, b->intent.header, BATCH_HEADER);
 }
