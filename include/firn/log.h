@@ -211,10 +211,14 @@ FIRN_API void firn_record_free(struct firn_record *record);
 
 /** All zero is the whole log, from its lowest record on, as far as it is durable. */
 struct firn_cursor_options {
-    uint64_t from; /**< first index; below the lowest held one: the lowest */
-    uint64_t to;   /**< one behind the last index; 0: no limit */
-    bool at_end;   /**< start behind the last record of the range, to go backwards */
-    bool staged;   /**< also what is staged and not durable yet; takes a short lock there */
+    uint64_t from;        /**< first index; below the lowest held one: the lowest */
+    uint64_t to;          /**< one behind the last index; 0: no limit */
+    bool at_end;          /**< start behind the last record of the range, to go backwards */
+    bool staged;          /**< also what is staged and not durable yet; takes a short lock there */
+    uint64_t value_bytes; /**< longest value that comes with its record; longer ones have `data`
+                             NULL and their size: firn_cursor_read_value gives them in pieces.
+                             Memory is bounded then, save for keys, headers and compressed batches.
+                             0: no limit */
 };
 
 /**
@@ -240,6 +244,15 @@ FIRN_API int firn_cursor_next(struct firn_cursor *cursor, const struct firn_reco
                               struct firn_error *err);
 FIRN_API int firn_cursor_prev(struct firn_cursor *cursor, const struct firn_record **record,
                               struct firn_error *err);
+
+/**
+ * Reads up to `size` bytes of the value of the record that next or prev has just given, from
+ * `offset` on; `*got` is less only at its end. All of the record's batch was checked before it was
+ * given. FIRN_EINVAL (no record was given), FIRN_ERANGE (`offset` behind the end; the record was
+ * truncated meanwhile), FIRN_EIO.
+ */
+FIRN_API int firn_cursor_read_value(struct firn_cursor *cursor, uint64_t offset, void *buffer,
+                                    size_t size, size_t *got, struct firn_error *err);
 
 /** Moves to just before `index`, within the cursor's range and the log. FIRN_ERANGE. */
 FIRN_API int firn_cursor_seek(struct firn_cursor *cursor, uint64_t index, struct firn_error *err);

@@ -19,6 +19,9 @@ static inline uint32_t crc32c(uint32_t crc, const void *data, size_t size)
     return crc_castagnoli(crc, data, size);
 }
 
+/* The sum of a followed by b, from those of a and of b, which has `size` bytes. */
+uint32_t crc32c_combine(uint32_t crc_a, uint32_t crc_b, uint64_t size);
+
 /* CRC-32 (IEEE 802.3), as zlib, gzip and PNG use it: "123456789" gives 0xcbf43926. */
 static inline uint32_t crc32_ieee(uint32_t crc, const void *data, size_t size)
 {

@@ -41,28 +41,6 @@ static int64_t time_of(const struct append *append, const struct firn_record *re
 
 /* ---- checks that need no lock ---- */
 
-static int check_record(const struct firn_log *log, const struct firn_record *record,
-                        struct firn_error *err)
-{
-    uint64_t bytes = (uint64_t)record->key.size + record->value.size;
-    if ((record->key.size && !record->key.data) || (record->value.size && !record->value.data) ||
-        (record->header_count && !record->headers))
-        return firn_error_set(err, FIRN_EINVAL, 0, "a record has a size but no bytes");
-    if (record->header_count > INT32_MAX / 8)
-        return firn_error_set(err, FIRN_ETOOBIG, 0, "a record has too many headers");
-    for (size_t i = 0; i < record->header_count; i++) {
-        const struct firn_header *header = &record->headers[i];
-        if (!header->key.data || (header->value.size && !header->value.data))
-            return firn_error_set(err, FIRN_EINVAL, 0, "header %zu of a record has no key", i);
-        bytes += (uint64_t)header->key.size + header->value.size;
-    }
-    if (bytes > log->record_limit)
-        return firn_error_set(err, FIRN_ETOOBIG, 0,
-                              "a record has %llu bytes; the limit of this log is %llu",
-                              (unsigned long long)bytes, (unsigned long long)log->record_limit);
-    return 0;
-}
-
 static size_t own_batch_bytes(const struct append *append)
 {
     int64_t base_time = time_of(append, &append->records[0]);
@@ -81,7 +59,7 @@ static int check_records(struct firn_log *log, struct append *append, struct fir
         return firn_error_set(err, FIRN_EINVAL, 0, "no record to append");
     bool needs_now = false;
     for (size_t i = 0; i < append->count; i++) {
-        int rc = check_record(log, &append->records[i], err);
+        int rc = record_check(&append->records[i], log->record_limit, err);
         if (rc < 0)
             return rc;
         needs_now |= append->records[i].timestamp == 0;

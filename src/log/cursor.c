@@ -24,6 +24,7 @@ int firn_cursor_open(struct firn_log *log, const struct firn_cursor_options *opt
     cursor->from = options->from;
     cursor->to = to;
     cursor->staged = options->staged && !log->options.read_only;
+    cursor->value_most = options->value_bytes ? options->value_bytes : UINT64_MAX;
     cursor->place = options->from > lowest ? options->from : lowest;
     scan_init(&cursor->scan, NULL, 0, 0, CURSOR_WINDOW_LEAST);
     cursor->truncations = atomic_load(&log->truncations);
@@ -47,6 +48,7 @@ void firn_cursor_close(struct firn_cursor *cursor)
     scan_done(&cursor->scan);
     free(cursor->copy);
     buffer_free(&cursor->space);
+    pieces_done(&cursor->pieces);
     free(cursor->starts);
     free(cursor->headers);
     free(cursor);
@@ -84,14 +86,15 @@ static int check_truncation(struct firn_cursor *cursor, struct firn_error *err)
 
 static void note_seen(struct firn_cursor *cursor, uint64_t index)
 {
-    cursor->seen = cursor->bytes != cursor->copy;
+    cursor->seen = !cursor->in_copy;
     cursor->seen_index = index;
     cursor->seen_generation = cursor->batch.generation;
 }
 
 /* ---- records ---- */
 
-static int read_headers(struct firn_cursor *cursor, const uint8_t *at, struct firn_error *err)
+static int read_headers(struct firn_cursor *cursor, const uint8_t *at, const uint8_t *end,
+                        struct firn_error *err)
 {
     struct firn_record *record = &cursor->record;
     if (record->header_count > cursor->header_capacity) {
@@ -104,7 +107,7 @@ static int read_headers(struct firn_cursor *cursor, const uint8_t *at, struct fi
         cursor->header_capacity = record->header_count;
     }
     record->headers = cursor->headers;
-    return record_read_headers(at, cursor->it.at, record->header_count, cursor->headers);
+    return record_read_headers(at, end, record->header_count, cursor->headers);
 }
 
 /* The batch's checksum is right, but its records can't be had: a hole of its own. */
@@ -132,36 +135,79 @@ static int bad_structure(struct firn_cursor *cursor, struct firn_error *err)
 /* Before the first record of the batch. */
 static void restart(struct firn_cursor *cursor)
 {
-    record_iterate_bytes(&cursor->it, cursor->unpacked.records, cursor->unpacked.size,
-                         &cursor->batch);
+    if (cursor->bytes)
+        record_iterate_bytes(&cursor->it, cursor->unpacked.records, cursor->unpacked.size,
+                             &cursor->batch);
+    else
+        pieces_start(&cursor->pieces, cursor->scan.file,
+                     cursor->scan.position - cursor->batch.bytes, &cursor->batch,
+                     cursor->value_most);
     cursor->it_index = cursor->batch.base;
 }
 
+/* Has the records of the batch at hand. */
 static int unpack(struct firn_cursor *cursor, struct firn_error *err)
 {
-    if (cursor->unpacked.records)
+    int rc = 0;
+    if (cursor->ready)
         return 0;
-    int rc = unpack_batch(cursor->bytes, &cursor->batch, &cursor->space, &cursor->unpacked, err);
+    if (cursor->bytes)
+        rc = unpack_batch(cursor->bytes, &cursor->batch, &cursor->space, &cursor->unpacked, err);
+    cursor->ready = rc == 0;
     if (rc == 0)
         restart(cursor);
-    else
-        cursor->unpacked = (struct unpacked){0};
     return rc == 0 || rc == FIRN_ENOMEM ? rc : lose_batch(cursor, rc);
+}
+
+/* Where the record that next_in_batch reads begins. */
+static uint64_t record_start(const struct firn_cursor *cursor)
+{
+    return cursor->bytes ? (uint64_t)(cursor->it.at - cursor->unpacked.records) : cursor->pieces.at;
+}
+
+/* Before record number `i` of the batch, which begins at `start`. */
+static void go_to_start(struct firn_cursor *cursor, size_t i, uint64_t start)
+{
+    struct record_iterator *it = cursor->bytes ? &cursor->it : &cursor->pieces.it;
+    restart(cursor);
+    it->left = cursor->batch.count - (uint32_t)i;
+    if (cursor->bytes)
+        it->at = cursor->unpacked.records + start;
+    else
+        cursor->pieces.at = start;
+}
+
+static void note_value(struct firn_cursor *cursor)
+{
+    struct firn_record *record = &cursor->record;
+    cursor->value.known = true;
+    cursor->value.memory = record->value.data;
+    cursor->value.size = record->value.size;
+    cursor->value.position = cursor->pieces.value_position;
+    if (record->value.size > cursor->value_most)
+        record->value.data = NULL;
 }
 
 static int next_in_batch(struct firn_cursor *cursor, struct firn_error *err)
 {
     const uint8_t *headers;
-    struct record_iterator before = cursor->it;
-    int rc = record_next(&cursor->it, &cursor->record, &headers);
+    struct record_iterator *it = cursor->bytes ? &cursor->it : &cursor->pieces.it;
+    struct record_iterator before = *it;
+    uint64_t at = cursor->pieces.at;
+    int rc = cursor->bytes ? record_next(it, &cursor->record, &headers)
+                           : pieces_next(&cursor->pieces, &cursor->record, &headers, err);
     if (rc == 0 && cursor->record.header_count)
-        rc = read_headers(cursor, headers, err);
-    if (rc == FIRN_ENOMEM)
-        cursor->it = before; /* the next call reads this record again */
+        rc = read_headers(cursor, headers, it->at, err);
+    if (rc == FIRN_ENOMEM || rc == FIRN_EIO) { /* the next call reads this record again */
+        *it = before;
+        cursor->pieces.at = at;
+    }
     if (rc == FIRN_EDAMAGED)
         return bad_structure(cursor, err);
-    if (rc == 0)
+    if (rc == 0) {
+        note_value(cursor);
         cursor->it_index = cursor->record.index + 1;
+    }
     return rc;
 }
 
@@ -186,7 +232,7 @@ static int next_at_place(struct firn_cursor *cursor, struct firn_error *err)
 int firn_cursor_next(struct firn_cursor *cursor, const struct firn_record **record,
                      struct firn_error *err)
 {
-    cursor->backward = false;
+    cursor->backward = cursor->value.known = false;
     int rc = check_truncation(cursor, err);
     if (rc < 0)
         return rc;
@@ -221,7 +267,7 @@ static int find_starts(struct firn_cursor *cursor, struct firn_error *err)
     if (rc < 0)
         return rc;
     if (count > cursor->starts_capacity) {
-        const uint8_t **starts = realloc(cursor->starts, count * sizeof *starts);
+        uint64_t *starts = realloc(cursor->starts, count * sizeof *starts);
         if (!starts)
             return firn_error_set(err, FIRN_ENOMEM, 0, "no memory to go backwards");
         cursor->starts = starts;
@@ -229,7 +275,7 @@ static int find_starts(struct firn_cursor *cursor, struct firn_error *err)
     }
     restart(cursor);
     for (size_t i = 0; i < count; i++) {
-        cursor->starts[i] = cursor->it.at;
+        cursor->starts[i] = record_start(cursor);
         rc = next_in_batch(cursor, err);
         if (rc < 0)
             return rc == FIRN_EEND ? bad_structure(cursor, err) : rc;
@@ -241,9 +287,7 @@ static int find_starts(struct firn_cursor *cursor, struct firn_error *err)
 /* Reads record number `i` of the batch. */
 static int read_at(struct firn_cursor *cursor, size_t i, struct firn_error *err)
 {
-    restart(cursor);
-    cursor->it.at = cursor->starts[i];
-    cursor->it.left = cursor->batch.count - (uint32_t)i;
+    go_to_start(cursor, i, cursor->starts[i]);
     return next_in_batch(cursor, err);
 }
 
@@ -274,6 +318,7 @@ int firn_cursor_prev(struct firn_cursor *cursor, const struct firn_record **reco
                      struct firn_error *err)
 {
     cursor->backward = true;
+    cursor->value.known = false;
     int rc = check_truncation(cursor, err);
     if (rc < 0)
         return rc;
@@ -345,48 +390,11 @@ int firn_cursor_skip(struct firn_cursor *cursor)
         return FIRN_EINVAL;
     cursor->place = cursor->backward ? cursor->hole.first_index : cursor->hole.next_index;
     cursor->has_hole = false;
-    cursor->bytes = NULL;
+    cursor->loaded = false;
     return 0;
 }
 
 /* ---- one record ---- */
-
-static size_t slice_bytes(const struct firn_record *record)
-{
-    size_t bytes = record->key.size + record->value.size;
-    for (size_t i = 0; i < record->header_count; i++)
-        bytes += record->headers[i].key.size + record->headers[i].value.size;
-    return bytes;
-}
-
-static struct firn_slice copy_slice(uint8_t **at, struct firn_slice slice)
-{
-    struct firn_slice copy = {slice.data ? *at : NULL, slice.size};
-    if (slice.data && slice.size)
-        memcpy(*at, slice.data, slice.size);
-    *at += slice.size;
-    return copy;
-}
-
-/* One block: the record, its headers, all bytes (and one more, so that empty is not none). */
-static struct firn_record *copy_record(const struct firn_record *from)
-{
-    size_t heads = sizeof *from + from->header_count * sizeof(struct firn_header);
-    struct firn_record *record = malloc(heads + slice_bytes(from) + 1);
-    if (!record)
-        return NULL;
-    struct firn_header *headers = (struct firn_header *)(record + 1);
-    uint8_t *at = (uint8_t *)record + heads;
-    *record = *from;
-    record->key = copy_slice(&at, from->key);
-    record->value = copy_slice(&at, from->value);
-    record->headers = from->header_count ? headers : NULL;
-    for (size_t i = 0; i < from->header_count; i++) {
-        headers[i].key = copy_slice(&at, from->headers[i].key);
-        headers[i].value = copy_slice(&at, from->headers[i].value);
-    }
-    return record;
-}
 
 int firn_log_read(struct firn_log *log, uint64_t index, struct firn_record **out,
                   struct firn_error *err)
@@ -404,15 +412,10 @@ int firn_log_read(struct firn_log *log, uint64_t index, struct firn_record **out
         rc = firn_error_set(err, FIRN_ERANGE, 0, "%s: record %llu is not held", log->dir,
                             (unsigned long long)index);
     if (rc == 0) {
-        *out = copy_record(record);
+        *out = record_copy(record);
         if (!*out)
             rc = firn_error_set(err, FIRN_ENOMEM, 0, "no memory for a record");
     }
     firn_cursor_close(cursor);
     return rc;
-}
-
-void firn_record_free(struct firn_record *record)
-{
-    free(record);
 }

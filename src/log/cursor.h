@@ -4,6 +4,7 @@
 #define LOG_CURSOR_H
 
 #include "log/log_private.h"
+#include "log/pieces.h"
 #include "log/unpack.h"
 
 enum {
@@ -21,18 +22,29 @@ struct firn_cursor {
     struct segment *segment; /* that `scan` reads; NULL: none */
     struct scan scan;
 
-    const uint8_t *bytes; /* the batch at hand; NULL: none. In scan's window or in `copy` */
+    bool loaded;          /* a batch is at hand: */
+    bool in_copy;         /* ... from what is staged, in `copy` */
+    const uint8_t *bytes; /* in scan's window or in `copy`; NULL: it is large, and in the file */
     struct batch batch;
     uint8_t *copy;
     size_t copy_capacity;
     struct buffer space;       /* for what is unpacked */
-    struct unpacked unpacked;  /* the batch's records; none where they are not needed yet */
+    struct unpacked unpacked;  /* its records; none where they are not needed yet, or large */
+    struct pieces pieces;      /* of a large one */
+    bool ready;                /* one of these two is */
     struct record_iterator it; /* in the batch, before record `it_index` or one behind it */
     uint64_t it_index;
-    const uint8_t **starts; /* of the batch's records, for going backwards; NULL: not known */
+    uint64_t *starts; /* of the batch's records, for going backwards */
     size_t starts_capacity;
     bool starts_valid;
 
+    uint64_t value_most; /* bytes of a value that comes with its record */
+    struct {
+        bool known;            /* a record was given, and its value is */
+        size_t size;           /* bytes, */
+        const uint8_t *memory; /* here, */
+        uint64_t position;     /* or there in the file */
+    } value;
     struct firn_record record;
     struct firn_header *headers;
     size_t header_capacity;

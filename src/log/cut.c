@@ -206,7 +206,7 @@ static int cut_batch(struct firn_log *log, struct segment *segment, struct scan 
     enum batch_fault fault;
     struct intent *intent = &next->intent;
     uint64_t position = scan->position;
-    int rc = scan_next(scan, &batch, &bytes, &fault, err);
+    int rc = scan_next_within(scan, 0, &batch, &bytes, &fault, err);
     if (rc < 0)
         return rc;
     next->durable.position = position;
@@ -214,6 +214,10 @@ static int cut_batch(struct firn_log *log, struct segment *segment, struct scan 
     intent->cut.position = position;
     if (intent->cut.index == batch.base)
         return 0;
+    scan_seek(scan, position, scan->end);
+    rc = scan_next(scan, &batch, &bytes, &fault, err);
+    if (rc < 0)
+        return rc;
     return shorten(log, segment, position, bytes, &batch, intent, err);
 }
 

@@ -11,13 +11,13 @@
 
 static bool holds(const struct firn_cursor *cursor, uint64_t index)
 {
-    return cursor->bytes && index >= cursor->batch.base &&
+    return cursor->loaded && index >= cursor->batch.base &&
            index - cursor->batch.base <= cursor->batch.last_delta;
 }
 
 void cursor_drop(struct firn_cursor *cursor)
 {
-    cursor->bytes = NULL;
+    cursor->loaded = false;
     cursor->starts_valid = false;
     segment_unref(cursor->segment);
     cursor->segment = NULL;
@@ -33,8 +33,10 @@ static uint64_t readable_end(const struct firn_cursor *cursor)
 static void accept_batch(struct firn_cursor *cursor, const uint8_t *bytes)
 {
     cursor->bytes = bytes;
+    cursor->loaded = true;
+    cursor->in_copy = bytes && bytes == cursor->copy;
     cursor->starts_valid = false;
-    cursor->unpacked = (struct unpacked){0};
+    cursor->ready = false;
 }
 
 /* The file of a segment is missing, or ends early: [first, next) is nowhere. */
@@ -107,6 +109,21 @@ static int enter_segment(struct firn_cursor *cursor, uint64_t index, struct firn
     return 0;
 }
 
+/* The next batch; one that is large comes without its bytes, where its records can be had without.
+ */
+static int next_batch(struct firn_cursor *cursor, const uint8_t **bytes, enum batch_fault *fault,
+                      struct firn_error *err)
+{
+    struct scan *scan = &cursor->scan;
+    uint64_t position = scan->position, value_most = cursor->value_most;
+    uint64_t most = value_most < CURSOR_WINDOW_MOST ? CURSOR_WINDOW_MOST : value_most;
+    int rc = scan_next_within(scan, most, &cursor->batch, bytes, fault, err);
+    if (rc < 0 || *bytes || !(cursor->batch.attributes & BATCH_COMPRESSION))
+        return rc;
+    scan_seek(scan, position, scan->end);
+    return scan_next(scan, &cursor->batch, bytes, fault, err);
+}
+
 /* Reads the batch at the scan's place, which should begin with record `base`. */
 static int read_batch(struct firn_cursor *cursor, uint64_t base, struct firn_error *err)
 {
@@ -114,8 +131,8 @@ static int read_batch(struct firn_cursor *cursor, uint64_t base, struct firn_err
     enum batch_fault fault = BATCH_OK;
     struct segment *segment = cursor->segment;
     uint64_t position = cursor->scan.position;
-    cursor->bytes = NULL;
-    int rc = scan_next(&cursor->scan, &cursor->batch, &bytes, &fault, err);
+    cursor->loaded = false;
+    int rc = next_batch(cursor, &bytes, &fault, err);
     if (rc == 0 && cursor->batch.base == base) {
         accept_batch(cursor, bytes);
         return 0;
@@ -145,7 +162,7 @@ static int read_batch(struct firn_cursor *cursor, uint64_t base, struct firn_err
 static int load_located(struct firn_cursor *cursor, uint64_t index, bool checked, uint64_t *base,
                         struct firn_error *err)
 {
-    cursor->bytes = NULL;
+    cursor->loaded = false;
     cursor->scan.window = CURSOR_WINDOW_LEAST;
     int rc = locate(cursor->log, cursor->segment, &cursor->scan, readable_end(cursor), index,
                     checked, base, &cursor->hole, err);
@@ -161,13 +178,13 @@ static int load_located(struct firn_cursor *cursor, uint64_t index, bool checked
 static int load_from_file(struct firn_cursor *cursor, uint64_t index, struct firn_error *err)
 {
     uint64_t first = index;
-    uint64_t following = cursor->bytes && cursor->bytes != cursor->copy
+    uint64_t following = cursor->loaded && !cursor->in_copy
                              ? cursor->batch.base + cursor->batch.last_delta + 1
                              : UINT64_MAX;
     int rc = enter_segment(cursor, index, err);
     if (rc < 0)
         return rc;
-    if (following == index && cursor->bytes) {
+    if (following == index && cursor->loaded) {
         if (cursor->scan.window < CURSOR_WINDOW_MOST)
             cursor->scan.window *= 2;
         scan_seek(&cursor->scan, cursor->scan.position, readable_end(cursor));
@@ -180,7 +197,7 @@ static int load_from_file(struct firn_cursor *cursor, uint64_t index, struct fir
 
 static int load_from_buffers(struct firn_cursor *cursor, uint64_t index, struct firn_error *err)
 {
-    cursor->bytes = NULL;
+    cursor->loaded = false;
     int rc = staged_copy(cursor->log, index, &cursor->copy, &cursor->copy_capacity, &cursor->batch,
                          err);
     if (rc == 0)

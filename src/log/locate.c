@@ -93,7 +93,7 @@ static int walk(struct scan *scan, bool checked, uint64_t index, uint64_t *base,
         struct batch batch;
         const uint8_t *bytes;
         uint64_t position = scan->position, end = scan->end;
-        int rc = checked ? scan_next(scan, &batch, &bytes, fault, err)
+        int rc = checked ? scan_next_within(scan, 0, &batch, &bytes, fault, err)
                          : scan_peek(scan, &batch, fault, err);
         if (rc < 0)
             return rc;

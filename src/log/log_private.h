@@ -18,6 +18,7 @@
 
 #include <firn/keep.h>
 #include <firn/log.h>
+#include <firn/spool.h>
 
 #include "base/error.h"
 #include "base/snapshot.h"
@@ -206,6 +207,7 @@ struct firn_log {
     struct follow follow;
     struct prepare prepare;
     struct retain retain;
+    _Atomic uint64_t spool_count; /* for names */
     struct worker_task settle;
 
     struct firn_recovery recovery;
@@ -270,6 +272,10 @@ void log_publish(void *owner, bool durable);
 void log_announce(void *owner);
 /* Durably raises the generation and takes the clean marker away, once in a life. */
 int log_begin_life(struct firn_log *log, struct firn_error *err);
+/* Cuts the prepared tail of the active segment and makes it durable: it grows no more. */
+int log_finish_active(struct firn_log *log, struct firn_error *err);
+/* Gives a segment its name, durably, in place of its spare one. */
+int log_name_segment(struct firn_log *log, struct segment *segment, struct firn_error *err);
 /* Bases and sizes of the segments, for the clean marker. */
 uint32_t log_segments_crc(struct segment_list *list);
 
@@ -303,7 +309,8 @@ void prepare_named(struct firn_log *log, struct segment *segment);
 void prepare_await(struct firn_log *log, struct segment *segment, uint64_t from, uint64_t to);
 /* Called by the committer after a group: has the background prepare if that pays. */
 void prepare_consider(struct firn_log *log, const struct commit_group *group, bool durable);
-/* Forgets what it knows of a segment that was cut. In a freeze. */
+/* Forgets what it knows of the segment that is written to, which is about to be another, and spares
+   that nothing was staged to. In a freeze; staging is set anew after it. */
 void prepare_forget(struct firn_log *log);
 
 /* ---- truncate.c ---- */
@@ -318,6 +325,22 @@ int log_remove_below(struct firn_log *log, struct firn_error *err);
 
 /* firn_log_remove_before with `admin`. */
 int log_remove_locked(struct firn_log *log, uint64_t index, struct firn_error *err);
+
+/* ---- adopt.c ---- */
+
+/*
+ * Makes a segment, whose file has its spare name and holds one batch of one record, durably but for
+ * its base and generation, the end of the log. Takes over the reference. FIRN_EMISMATCH (if_next),
+ * FIRN_EPOISONED, ...: it is not.
+ */
+int log_adopt(struct firn_log *log, struct segment *segment, struct batch *batch,
+              const struct firn_append_options *options, struct firn_appended *appended,
+              struct firn_error *err);
+
+/* ---- spool.c ---- */
+
+/* What is in memory goes to the file, also if it is little. */
+int spool_spill(struct firn_spool *spool, struct firn_error *err);
 
 /* ---- retain.c ---- */
 

@@ -350,10 +350,23 @@ int firn_log_prepare(struct firn_log *log, uint64_t bytes, struct firn_error *er
     return rc == FIRN_EEND ? 0 : rc;
 }
 
+/* With the lock: those that were taken, and that nothing is staged to. */
+static void discard_pending(struct firn_log *log)
+{
+    struct prepare *prepare = &log->prepare;
+    while (prepare->first_pending) {
+        struct segment *next = prepare->first_pending->next_pending;
+        discard(log, prepare->first_pending);
+        prepare->first_pending = next;
+    }
+    prepare->last_pending = NULL;
+}
+
 void prepare_forget(struct firn_log *log)
 {
     pthread_mutex_lock(&log->prepare.lock);
     set_target(&log->prepare, NULL, 0);
+    discard_pending(log);
     pthread_mutex_unlock(&log->prepare.lock);
 }
 
@@ -372,11 +385,7 @@ int prepare_init(struct firn_log *log, struct firn_error *err)
 void prepare_done(struct firn_log *log)
 {
     struct prepare *prepare = &log->prepare;
-    while (prepare->first_pending) {
-        struct segment *next = prepare->first_pending->next_pending;
-        discard(log, prepare->first_pending);
-        prepare->first_pending = next;
-    }
+    discard_pending(log);
     if (prepare->spare)
         discard(log, prepare->spare);
     segment_unref(prepare->target);

@@ -254,6 +254,19 @@ int record_check_all(const uint8_t *bytes, const struct batch *batch)
     return record_check_bytes(bytes + BATCH_HEADER, batch->bytes - BATCH_HEADER, batch);
 }
 
+int record_check_rest(const uint8_t *start, const uint8_t *headers_at, const uint8_t *end,
+                      size_t header_count)
+{
+    if (attributes_of(start, end) != 0)
+        return FIRN_EDAMAGED;
+    for (size_t i = 0; i < header_count; i++) {
+        struct firn_header header;
+        if (get_header(&headers_at, end, &header) != 0)
+            return FIRN_EDAMAGED;
+    }
+    return headers_at == end ? 0 : FIRN_EDAMAGED;
+}
+
 int record_check_bytes(const uint8_t *records, size_t size, const struct batch *batch)
 {
     struct record_iterator it;
@@ -265,14 +278,7 @@ int record_check_bytes(const uint8_t *records, size_t size, const struct batch *
         int rc = record_next(&it, &record, &headers_at);
         if (rc != 0)
             return rc == FIRN_EEND ? 0 : rc;
-        if (attributes_of(start, it.at) != 0)
-            return FIRN_EDAMAGED;
-        for (size_t i = 0; i < record.header_count; i++) {
-            struct firn_header header;
-            if (get_header(&headers_at, it.at, &header) != 0)
-                return FIRN_EDAMAGED;
-        }
-        if (headers_at != it.at)
+        if (record_check_rest(start, headers_at, it.at, record.header_count) < 0)
             return FIRN_EDAMAGED;
     }
 }

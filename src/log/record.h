@@ -7,6 +7,13 @@
 
 #include "log/batch.h"
 
+/* Bytes of key, value and headers. */
+uint64_t record_data_bytes(const struct firn_record *record);
+/* What a user wants to append: FIRN_EINVAL, FIRN_ETOOBIG beyond `most` bytes. */
+int record_check(const struct firn_record *record, uint64_t most, struct firn_error *err);
+/* For firn_record_free; NULL: no memory. */
+struct firn_record *record_copy(const struct firn_record *record);
+
 /*
  * Bytes of the body of `record` (what its length field counts), for these deltas. Deltas of times
  * wrap around, so that any two times go into one batch.
@@ -69,6 +76,10 @@ int record_read_headers(const uint8_t *at, const uint8_t *end, size_t count,
  * included. FIRN_EDAMAGED.
  */
 int record_check_all(const uint8_t *bytes, const struct batch *batch);
+
+/* What record_next does not look at, of the record in [start, end). */
+int record_check_rest(const uint8_t *start, const uint8_t *headers_at, const uint8_t *end,
+                      size_t header_count);
 
 /* The same where the records stand apart from the header. */
 int record_check_bytes(const uint8_t *records, size_t size, const struct batch *batch);

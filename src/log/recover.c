@@ -20,7 +20,7 @@ struct listing {
 
 static bool is_ours(const char *name)
 {
-    static const char *const starts[] = {"lock",          "spare-",      "torn-",
+    static const char *const starts[] = {"lock",          "spare-",      "torn-", "spool-",
                                          CHECKPOINT_NAME, POSITION_NAME, CUT_NAME};
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
         if (strncmp(name, starts[i], strlen(starts[i])) == 0)
@@ -73,7 +73,7 @@ static int list_directory(struct firn_log *log, struct listing *listing, struct 
     return rc;
 }
 
-/* ---- spares of an earlier life ---- */
+/* ---- spares and spools of an earlier life ---- */
 
 struct spare_names {
     char (*names)[LOG_NAME_SIZE];
@@ -84,7 +84,8 @@ static int note_spare(void *arg, const char *name, const struct firn_entry *entr
 {
     struct spare_names *spares = arg;
     (void)entry;
-    if (strncmp(name, "spare-", 6) != 0 || strlen(name) >= LOG_NAME_SIZE)
+    bool spare = strncmp(name, "spare-", 6) == 0 || strncmp(name, "spool-", 6) == 0;
+    if (!spare || strlen(name) >= LOG_NAME_SIZE)
         return 0;
     void *names = realloc(spares->names, (spares->count + 1) * sizeof *spares->names);
     if (!names)

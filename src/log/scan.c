@@ -211,26 +211,48 @@ static int check_in_pieces(struct scan *scan, const struct batch *batch, enum ba
     return rc;
 }
 
-int scan_next(struct scan *scan, struct batch *batch, const uint8_t **bytes,
-              enum batch_fault *fault, struct firn_error *err)
+static bool is_large(const struct scan *scan, const struct batch *batch)
 {
-    struct batch found;
-    int rc = read_header(scan, scan->window, &found, fault, err);
-    if (rc == 0 && found.bytes > scan->window && found.bytes > scan->capacity)
-        rc = check_in_pieces(scan, &found, fault, err);
-    if (rc == 0)
-        rc = fill(scan, found.bytes, scan->window, err);
+    return batch->bytes > scan->window && batch->bytes > scan->capacity;
+}
+
+/* Has the batch in the window, checked. */
+static int load_whole(struct scan *scan, const struct batch *batch, const uint8_t **bytes,
+                      enum batch_fault *fault, struct firn_error *err)
+{
+    int rc = fill(scan, batch->bytes, scan->window, err);
     if (rc != 0)
         return rc;
-    if (available(scan) < found.bytes)
+    if (available(scan) < batch->bytes)
         return damaged(scan, BATCH_SHORT, fault, err);
-    const uint8_t *start = at_position(scan);
-    if (batch_crc(start, found.bytes) != found.crc)
-        return damaged(scan, BATCH_BAD_CRC, fault, err);
+    *bytes = at_position(scan);
+    return batch_crc(*bytes, batch->bytes) == batch->crc ? 0
+                                                         : damaged(scan, BATCH_BAD_CRC, fault, err);
+}
+
+int scan_next_within(struct scan *scan, size_t most, struct batch *batch, const uint8_t **bytes,
+                     enum batch_fault *fault, struct firn_error *err)
+{
+    struct batch found;
+    const uint8_t *start = NULL;
+    int rc = read_header(scan, scan->window, &found, fault, err);
+    bool large = rc == 0 && is_large(scan, &found);
+    if (large)
+        rc = check_in_pieces(scan, &found, fault, err);
+    if (rc == 0 && (!large || found.bytes <= most))
+        rc = load_whole(scan, &found, &start, fault, err);
+    if (rc != 0)
+        return rc;
     *batch = found;
     *bytes = start;
     scan->position += found.bytes;
     return 0;
+}
+
+int scan_next(struct scan *scan, struct batch *batch, const uint8_t **bytes,
+              enum batch_fault *fault, struct firn_error *err)
+{
+    return scan_next_within(scan, BATCH_MAX, batch, bytes, fault, err);
 }
 
 /*

@@ -41,6 +41,11 @@ void scan_seek(struct scan *scan, uint64_t position, uint64_t end);
 int scan_next(struct scan *scan, struct batch *batch, const uint8_t **bytes,
               enum batch_fault *fault, struct firn_error *err);
 
+/* Like scan_next; but a batch of more than `most` bytes, and more than the window has, is checked
+   piece by piece and not kept: *bytes is NULL then. */
+int scan_next_within(struct scan *scan, size_t most, struct batch *batch, const uint8_t **bytes,
+                     enum batch_fault *fault, struct firn_error *err);
+
 /* Like scan_next, but only parses the header: checks no checksum, and reads no more than it must,
    until it shows that one header after another is wanted. */
 int scan_peek(struct scan *scan, struct batch *batch, enum batch_fault *fault,

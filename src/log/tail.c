@@ -59,7 +59,7 @@ static int chain_claims(struct segment_scan *at, uint64_t position, uint64_t bad
     scan_init(&scan, at->file, position, at->size, 0);
     do {
         position = scan.position;
-        rc = scan_next(&scan, &batch, &bytes, &fault, err);
+        rc = scan_next_within(&scan, 0, &batch, &bytes, &fault, err);
         if (rc == 0)
             *claims = batch_is_foreign(&batch) || position - (uint64_t)batch.distance > bad;
     } while (rc == 0 && !*claims);
@@ -154,7 +154,7 @@ static int scan_step(struct segment_scan *at, struct firn_error *err)
     const uint8_t *bytes;
     enum batch_fault fault = BATCH_OK;
     uint64_t position = at->scan.position;
-    int rc = scan_next(&at->scan, &batch, &bytes, &fault, err);
+    int rc = scan_next_within(&at->scan, 0, &batch, &bytes, &fault, err);
     if (rc == 0 && batch.base == at->expected) {
         rc = heal_generation(at, &batch, position, err);
         if (rc == 0)

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 
 #include "log/log_private.h"
+#include "log/pieces.h"
 #include "log/unpack.h"
+
+enum { LARGE = 1024 * 1024 }; /* bytes of a batch that is not held in memory */
 
 struct verify {
     struct firn_log *log;
@@ -52,6 +55,22 @@ struct segment_check {
     uint64_t end;
 };
 
+/* Those of a large batch. FIRN_EDAMAGED, FIRN_EIO, FIRN_ENOMEM. */
+static int check_in_pieces(struct segment_check *at, const struct batch *batch, uint64_t position,
+                           struct firn_error *err)
+{
+    struct pieces pieces = {0};
+    struct firn_record record;
+    const uint8_t *headers_at;
+    int rc;
+    pieces_start(&pieces, at->scan.file, position, batch, 0);
+    while ((rc = pieces_next(&pieces, &record, &headers_at, err)) == 0)
+        if (record_check_rest(pieces.bytes.data, headers_at, pieces.it.at, record.header_count) < 0)
+            break;
+    pieces_done(&pieces);
+    return rc == FIRN_EEND ? 0 : rc == 0 ? FIRN_EDAMAGED : rc;
+}
+
 /* FIRN_EDAMAGED; what this build can't unpack passes: its checksum is right. */
 static int check_records(struct verify *verify, const struct batch *batch, const uint8_t *bytes,
                          struct firn_error *err)
@@ -74,12 +93,15 @@ static int check_batch(struct segment_check *at, const struct batch *batch, cons
     verify->stats.batches++;
     verify->stats.records += batch->count;
     verify->stats.bytes += batch->bytes;
-    int rc = check_records(verify, batch, bytes, err);
+    int rc = bytes ? check_records(verify, batch, bytes, err)
+                   : check_in_pieces(at, batch, position, err);
     if (rc == FIRN_ENOMEM)
         return rc;
     if (rc < 0) {
         hole.next_index = batch->base + batch->last_delta + 1;
-        return report_hole(verify, &hole, FIRN_EDAMAGED, "the records of the batch are malformed");
+        return report_hole(verify, &hole, rc,
+                           rc == FIRN_EIO ? "the records of the batch can't be read"
+                                          : "the records of the batch are malformed");
     }
     uint32_t before = verify->generation;
     bool known = !verify->log->checkpoint_missing && !verify->log->follow.followed;
@@ -111,7 +133,11 @@ static int check_step(struct segment_check *at, struct firn_error *err)
     const uint8_t *bytes;
     enum batch_fault fault = BATCH_OK;
     uint64_t position = at->scan.position;
-    int rc = scan_next(&at->scan, &batch, &bytes, &fault, err);
+    int rc = scan_next_within(&at->scan, LARGE, &batch, &bytes, &fault, err);
+    if (rc == 0 && !bytes && (batch.attributes & BATCH_COMPRESSION)) {
+        scan_seek(&at->scan, position, at->end);
+        rc = scan_next(&at->scan, &batch, &bytes, &fault, err);
+    }
     if (rc == FIRN_EEND || rc == FIRN_ENOMEM)
         return rc;
     if (rc == FIRN_EIO)

@@ -47,8 +47,7 @@ static int sync_active(struct firn_log *log, struct firn_error *err)
     return rc;
 }
 
-/* Cuts the prepared tail and makes the segment durable: it is finished. */
-static int finish_active(struct firn_log *log, struct firn_error *err)
+int log_finish_active(struct firn_log *log, struct firn_error *err)
 {
     struct segment *segment = log->active;
     if (!segment)
@@ -69,7 +68,7 @@ static int finish_active(struct firn_log *log, struct firn_error *err)
     return 0;
 }
 
-static int name_segment(struct firn_log *log, struct segment *segment, struct firn_error *err)
+int log_name_segment(struct firn_log *log, struct segment *segment, struct firn_error *err)
 {
     char from[DISK_PATH_SIZE], to[DISK_PATH_SIZE], name[LOG_NAME_SIZE];
     segment_name(segment->base, "log", name);
@@ -87,9 +86,9 @@ static int name_segment(struct firn_log *log, struct segment *segment, struct fi
 
 static int go_to(struct firn_log *log, struct segment *segment, struct firn_error *err)
 {
-    int rc = finish_active(log, err);
+    int rc = log_finish_active(log, err);
     if (rc == 0)
-        rc = name_segment(log, segment, err);
+        rc = log_name_segment(log, segment, err);
     if (rc < 0)
         return rc;
     rc = list_append(log, segment_ref(segment));

@@ -111,6 +111,23 @@ static void sums_can_be_continued(void **state)
     free(block);
 }
 
+static void sums_are_combined(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {0, 1, 2, 3, 7, 8, 9, 63, 64, 100, 1000, 4096, 65537};
+    static uint8_t bytes[2 * 65537];
+    struct prng prng = prng_new(11);
+    prng_fill(&prng, bytes, sizeof bytes);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
+            uint32_t a = crc32c(0, bytes, sizes[i]);
+            uint32_t b = crc32c(0, bytes + sizes[i], sizes[j]);
+            assert_int_equal(crc32c_combine(a, b, sizes[j]),
+                             crc32c(0, bytes, sizes[i] + sizes[j]));
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -119,6 +136,7 @@ int main(void)
         cmocka_unit_test(all_short_blocks),
         cmocka_unit_test(every_table_entry),
         cmocka_unit_test(sums_can_be_continued),
+        cmocka_unit_test(sums_are_combined),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

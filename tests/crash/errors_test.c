@@ -20,7 +20,7 @@
 
 enum { SEGMENT = 640 };
 
-static const char script[] = "aagpfrgtawcgrbafuagzuckucxagrxc";
+static const char script[] = "aagpfrgtawcgrbafuagzuckucxagsarxsc";
 
 struct kind {
     const char *name;

@@ -11,6 +11,7 @@
 
 #include "../log/make_batch.h"
 #include "base/codec.h"
+#include "log/log_private.h"
 
 enum { SMALL = 40, GROUP = 3 };
 
@@ -114,7 +115,41 @@ static int append_as_client(struct machine *machine, struct firn_record *records
     return rc;
 }
 
-static int append(struct machine *machine, size_t count, size_t value_bytes, bool as_client)
+/* In two pieces, by way of a file however short it is. */
+static int stream(struct machine *machine, const struct firn_record *record,
+                  struct firn_appended *appended)
+{
+    const struct firn_slice *value = &record->value;
+    struct firn_spool *spool;
+    int rc = firn_spool_open(machine->log, record, 0, &spool, &machine->err);
+    if (rc < 0)
+        return rc;
+    size_t half = value->size / 2;
+    rc = firn_spool_write(spool, value->data, half, &machine->err);
+    if (rc == 0)
+        rc = spool_spill(spool, &machine->err);
+    if (rc == 0)
+        rc = firn_spool_write(spool, (const char *)value->data + half, value->size - half,
+                              &machine->err);
+    if (rc == 0)
+        return firn_spool_finish(spool, NULL, appended, &machine->err);
+    firn_spool_abandon(spool);
+    return rc;
+}
+
+enum way { RECORDS, CLIENT, STREAM };
+
+static int append_by(struct machine *machine, enum way way, struct firn_record *records,
+                     size_t count, struct firn_appended *appended)
+{
+    if (way == CLIENT)
+        return append_as_client(machine, records, count, appended);
+    if (way == STREAM)
+        return stream(machine, records, appended);
+    return firn_log_append(machine->log, records, count, NULL, appended, &machine->err);
+}
+
+static int append(struct machine *machine, size_t count, size_t value_bytes, enum way way)
 {
     struct made_record made[GROUP];
     struct firn_record records[GROUP];
@@ -128,9 +163,9 @@ static int append(struct machine *machine, size_t count, size_t value_bytes, boo
         records[i] = made[i].record;
         model_append(model, state, stamp);
     }
-    int rc = as_client
-                 ? append_as_client(machine, records, count, &appended)
-                 : firn_log_append(machine->log, records, count, NULL, &appended, &machine->err);
+    int rc = append_by(machine, way, records, count, &appended);
+    if (way == STREAM && rc == FIRN_EPOISONED)
+        return rc; /* it may be there */
     if (rc == 0 || appended.epoch) {
         state->epoch = appended.epoch;
         if (appended.index != index)
@@ -138,7 +173,7 @@ static int append(struct machine *machine, size_t count, size_t value_bytes, boo
     } else {
         model_pop(model); /* no index was given out */
     }
-    if (rc == 0 && machine->durability == FIRN_DURABILITY_EACH)
+    if (rc == 0 && (way == STREAM || machine->durability == FIRN_DURABILITY_EACH))
         model_acknowledge(model, appended.epoch);
     return rc;
 }
@@ -216,15 +251,17 @@ int machine_only(struct machine *machine, char operation, size_t value_bytes)
     size_t small = value_bytes ? value_bytes : SMALL;
     switch (operation) {
     case 'a':
-        return append(machine, 1, small, false);
+        return append(machine, 1, small, RECORDS);
     case 'g':
-        return append(machine, GROUP, small, false);
+        return append(machine, GROUP, small, RECORDS);
     case 'z':
-        return append(machine, GROUP, MODEL_COMPRESSIBLE, false);
+        return append(machine, GROUP, MODEL_COMPRESSIBLE, RECORDS);
     case 'k':
-        return append(machine, GROUP, small, true);
+        return append(machine, GROUP, small, CLIENT);
+    case 's':
+        return append(machine, 1, value_bytes ? value_bytes : large(machine), STREAM);
     case 'r':
-        return append(machine, 1, large(machine), false);
+        return append(machine, 1, large(machine), RECORDS);
     case 't':
         return machine_truncate(machine, middle(machine));
     case 'u':

@@ -24,9 +24,10 @@ struct machine {
  * Operations, by letter: a append one; g append a group of three; r append one that does not fit
  * beside anything else, so that the log rotates; t truncate in the middle; u truncate the last
  * record; b remove the beginning up to the middle; x all of it; c close and open again; f flush;
- * p prepare space; w run the background work; z append a group that is compressed; k append a batch
- * that a client built. (One of those behind a torn one is proof that the log was durable up to
- * there, which is true only where each is a group by itself: for mode each.)
+ * s stream a record; p prepare space; w run the background work; z append a group that is
+ * compressed; k append a batch that a client built. (One of those behind a torn one is proof that
+ * the log was durable up to there, which is true only where each is a group by itself: for mode
+ * each.)
  */
 #define MACHINE_OPERATIONS "agrtbc"
 

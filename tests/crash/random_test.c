@@ -83,7 +83,7 @@ static const char *read_only(struct machine *machine)
 
 static int one_operation(struct machine *machine, struct prng *prng)
 {
-    static const char operations[] = "aaaaaaaaaaggggggrrttuubbxccffppwwzzzkkk";
+    static const char operations[] = "aaaaaaaaaaggggggrrttuubbxccffppwwzzzkkkss";
     uint64_t lowest = machine->model.lowest, held = model_last(&machine->model)->next - lowest;
     char operation = operations[choose(prng, sizeof operations - 1)];
     if (operation == 'k' && machine->durability != FIRN_DURABILITY_EACH)
