@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,14 +17,18 @@
 #include "report.h"
 #include "signals.h"
 #include "splitter.h"
+#include "stream.h"
 #include "subcommands.h"
 #include "writer.h"
 
 static const char name[] = "append";
 
 enum {
-    RECORD_LIMIT = 8 * 1024 * 1024,  /* the default pool of buffers allows a little less */
-    POOL_SUFFICES = 4 * 1024 * 1024, /* up to here it does in any case */
+    SEGMENT_BYTES = 128 * 1024 * 1024, /* the library's default */
+    RECORD_LIMIT = 8 * 1024 * 1024,    /* the default pool of buffers allows a little less */
+    POOL_SUFFICES = 4 * 1024 * 1024,   /* up to here it does in any case */
+    GROUP_RECORDS = 1000,              /* compressed together, at most */
+    GROUP_BYTES = 128 * 1024,          /* ... or a record more than so many */
 };
 
 struct append_options {
@@ -33,6 +38,8 @@ struct append_options {
     bool acknowledge;
     bool no_create;
     bool quiet;
+    enum firn_compression compression;
+    struct files files; /* each of them one record, instead of standard input */
     struct number record_bytes;
     struct number segment_bytes;
     struct number first_index;
@@ -48,7 +55,11 @@ struct append {
     struct splitter splitter;
     struct writer writer;
     struct progress progress;
-    uint64_t records; /* taken from the input */
+    struct firn_record *group; /* with compression: records to append together, in the splitter */
+    size_t group_count, group_bytes;
+    uint64_t group_offset; /* of the first one in the input */
+    uint64_t bytes;        /* taken from the input */
+    uint64_t records;
     double start;
 };
 
@@ -64,6 +75,20 @@ static const char *parse_durability(const char *text, void *target)
         }
     }
     return "write each, group or os";
+}
+
+static const char *parse_compression(const char *text, void *target)
+{
+    static const enum firn_compression kinds[] = {FIRN_COMPRESSION_NONE, FIRN_COMPRESSION_LZ4,
+                                                  FIRN_COMPRESSION_ZSTD};
+    static const char *const names[] = {"none", "lz4", "zstd"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *(enum firn_compression *)target = kinds[i];
+            return NULL;
+        }
+    }
+    return "write none, lz4 or zstd";
 }
 
 static int parse(int argc, char **argv, struct append_options *to, char ***operands)
@@ -83,6 +108,12 @@ static int parse(int argc, char **argv, struct append_options *to, char ***opera
         {"ack", 'a', NULL, NULL, &to->acknowledge,
          "print each record's index, on a line of its own,\n"
          "as soon as it is durable"},
+        {"compression", 'z', "METHOD", parse_compression, &to->compression,
+         "compress what is appended together: lz4 or zstd"},
+        {"stream-from", 'S', "FILE", files_add, &to->files,
+         "append FILE as one record, however long, instead of\n"
+         "records on standard input (-: all of it); may be\n"
+         "repeated, and further files may follow DIR"},
         {"no-create", 'n', NULL, NULL, &to->no_create, "fail where there is no log yet"},
         {"first-index", 0, "INDEX", figures_parse_number, &to->first_index,
          "index of the first record of a log that is created"},
@@ -98,17 +129,26 @@ static int parse(int argc, char **argv, struct append_options *to, char ***opera
     };
     const struct usage usage = {
         .subcommand = name,
-        .synopsis = "[OPTION]... DIR < RECORDS",
+        .synopsis = "[OPTION]... DIR < RECORDS\n"
+                    "       firn append [OPTION]... --stream-from FILE DIR [FILE]...",
         .about = "Appends the records on standard input to the log in DIR, which is created if\n"
                  "it is not there. The last record need not have its delimiter.",
         .notes = "An interrupt ends it in good order: what was acknowledged is on disk.\n"
                  "Sizes may end in k, M, G or T (powers of 1024).",
         .operands = 1,
+        .more_operands = true,
         .missing = "no log named",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
     };
-    return options_parse(&usage, argc, argv, operands);
+    int status = options_parse(&usage, argc, argv, operands);
+    char **more = status == OPTIONS_PARSED ? *operands + 1 : NULL;
+    if (more && *more && !to->files.count)
+        return report_usage(name, "%s: one argument too many", *more);
+    for (; more && *more; more++)
+        if (files_add(*more, &to->files))
+            return report_failure(name, "out of memory");
+    return status;
 }
 
 /* ---- the log ---------------------------------------------------------------------------- */
@@ -142,8 +182,9 @@ static int open_log(struct append *append, struct firn_error *err)
     const struct append_options *options = &append->options;
     struct firn_env_options env = {0};
     uint64_t longest = options->record_bytes.value;
-    if (longest > POOL_SUFFICES && longest <= INT32_MAX) /* the log refuses more */
-        env.pool_bytes = 3 * longest; /* half of which must hold it; taken only when needed */
+    if (longest > POOL_SUFFICES && longest <= INT32_MAX && !options->files.count)
+        env.pool_bytes = 3 * longest; /* half of which must hold it; taken only when needed. The
+                                         log refuses more */
     int result = firn_env_new(&env, &append->env, err);
     if (result)
         return result;
@@ -152,9 +193,14 @@ static int open_log(struct append *append, struct firn_error *err)
         .must_exist = options->no_create,
         .durability = options->durability,
         .segment_bytes = options->segment_bytes.value,
-        .record_bytes = options->record_bytes.value,
+        .record_bytes = options->files.count ? 0 : options->record_bytes.value,
         .first_index = options->first_index.value,
+        .compression = options->compression,
     };
+    if (options->files.count) { /* a file may be longer than a segment */
+        uint64_t segment = log.segment_bytes ? log.segment_bytes : SEGMENT_BYTES;
+        log.segment_overflow_bytes = segment < INT32_MAX ? INT32_MAX - segment : 0;
+    }
     return firn_log_open(append->dir, &log, &append->log, err);
 }
 
@@ -183,18 +229,62 @@ static const char too_long[] = "is longer than the limit: what comes before it i
                                "--record-bytes raises the limit";
 static const char cut_short[] = "is cut short: what comes before it is kept";
 
-static enum step stage(struct append *append, struct firn_slice bytes, uint64_t offset)
+static enum step stage_one(struct append *append, const struct firn_record *record, uint64_t offset)
 {
     struct firn_error err = {0};
-    struct firn_record record = {0};
-    delimiter_divide(bytes, append->options.separator, &record);
-    int result = writer_append(&append->writer, &record, &err);
+    int result = writer_append(&append->writer, record, 1, &err);
     if (result == FIRN_ETOOBIG)
         return refuse(append, append->records + 1, offset, too_long);
     if (result)
         return fail(append, &err);
     append->records++;
     return STEP_ON;
+}
+
+static const char *start_of(const struct firn_record *record)
+{
+    return record->key.data ? record->key.data : record->value.data;
+}
+
+/* What was gathered; one by one if one of them is too long, to tell which. */
+static enum step stage_group(struct append *append)
+{
+    struct firn_error err = {0};
+    size_t count = append->group_count;
+    int result = count ? writer_append(&append->writer, append->group, count, &err) : 0;
+    append->group_count = append->group_bytes = 0;
+    enum step step = STEP_ON;
+    if (result == 0)
+        append->records += count;
+    else if (result != FIRN_ETOOBIG)
+        step = fail(append, &err);
+    for (size_t i = 0; result == FIRN_ETOOBIG && i < count && step == STEP_ON; i++)
+        step = stage_one(append, &append->group[i],
+                         append->group_offset +
+                             (uint64_t)(start_of(&append->group[i]) - start_of(append->group)));
+    return step;
+}
+
+static enum step stage(struct append *append, struct firn_slice bytes, uint64_t offset)
+{
+    struct firn_record record = {0};
+    delimiter_divide(bytes, append->options.separator, &record);
+    if (!append->group)
+        return stage_one(append, &record, offset);
+    if (append->group_count == 0)
+        append->group_offset = offset;
+    append->group[append->group_count++] = record;
+    append->group_bytes += bytes.size;
+    bool full = append->group_count == GROUP_RECORDS || append->group_bytes >= GROUP_BYTES;
+    return full ? stage_group(append) : STEP_ON;
+}
+
+/* The record that comes now; those before it are kept. */
+static enum step refuse_rest(struct append *append, const char *why)
+{
+    enum step step = stage_group(append);
+    return step == STEP_ON ? refuse(append, append->records + 1, append->splitter.offset, why)
+                           : step;
 }
 
 /* All records that are whole in the buffer. */
@@ -214,9 +304,9 @@ static enum step stage_whole(struct append *append)
         case SPLIT_END:
             return STEP_END;
         case SPLIT_TOO_LONG:
-            return refuse(append, append->records + 1, splitter->offset, too_long);
+            return refuse_rest(append, too_long);
         case SPLIT_CUT_SHORT:
-            return refuse(append, append->records + 1, splitter->offset, cut_short);
+            return refuse_rest(append, cut_short);
         }
     }
     return step == STEP_ON ? STEP_END : step;
@@ -249,6 +339,8 @@ static enum step read_some(struct append *append)
 static enum step read_more(struct append *append)
 {
     struct firn_error err = {0};
+    if (stage_group(append) == STEP_FAILED)
+        return STEP_FAILED;
     enum signals_wait ready = signals_wait(STDIN_FILENO, POLLIN, 0);
     if (writer_settle(&append->writer, ready != SIGNALS_READY, &err))
         return fail(append, &err);
@@ -267,6 +359,8 @@ static uint64_t size_of_input(const struct append_options *options)
     struct stat stat;
     if (options->size.given)
         return options->size.value;
+    if (options->files.count)
+        return files_size(&options->files);
     if (fstat(STDIN_FILENO, &stat) != 0 || !S_ISREG(stat.st_mode))
         return 0;
     off_t at = lseek(STDIN_FILENO, 0, SEEK_CUR);
@@ -282,7 +376,7 @@ static void tell_summary(const struct append *append)
     char rate[FIGURES_SIZE];
     const struct writer *writer = &append->writer;
     uint64_t records = writer->acknowledged - writer->first_index;
-    uint64_t bytes = append->splitter.offset;
+    uint64_t bytes = append->bytes;
     double seconds = figures_clock() - append->start;
     char range[64] = "";
     if (records == 1)
@@ -312,24 +406,51 @@ static int finish(struct append *append, enum step step)
     return status;
 }
 
+static int append_standard_input(struct append *append)
+{
+    const struct append_options *options = &append->options;
+    size_t limit = options->record_bytes.value ? options->record_bytes.value : RECORD_LIMIT;
+    if (options->compression)
+        append->group = calloc(GROUP_RECORDS, sizeof *append->group);
+    if (splitter_init(&append->splitter, options->delimiter, limit) ||
+        (options->compression && !append->group))
+        return report_failure(name, "out of memory");
+    enum step step = STEP_ON;
+    while ((step = stage_whole(append)) == STEP_ON && (step = read_more(append)) == STEP_ON)
+        ;
+    if (step == STEP_END)
+        step = stage_group(append);
+    append->bytes = append->splitter.offset;
+    return finish(append, step);
+}
+
+static int append_files(struct append *append)
+{
+    struct stream stream = {
+        .subcommand = name,
+        .log = append->log,
+        .writer = &append->writer,
+        .progress = &append->progress,
+        .limit = append->options.record_bytes.value,
+    };
+    int status = stream_files(&stream, &append->options.files);
+    progress_clear(&append->progress);
+    append->bytes = stream.bytes;
+    return status;
+}
+
 static int append_records(struct append *append)
 {
     struct firn_error err = {0};
     const struct append_options *options = &append->options;
     uint64_t next_index = 0;
-    size_t limit = options->record_bytes.value ? options->record_bytes.value : RECORD_LIMIT;
     if (check_next(append, &next_index, &err))
         return report_error(name, &err);
-    if (splitter_init(&append->splitter, options->delimiter, limit))
-        return report_failure(name, "out of memory");
     writer_init(&append->writer, append->log, options->durability, options->acknowledge,
                 next_index);
     progress_start(&append->progress, !options->quiet, size_of_input(options));
     append->start = append->progress.start;
-    enum step step = STEP_ON;
-    while ((step = stage_whole(append)) == STEP_ON && (step = read_more(append)) == STEP_ON)
-        ;
-    return finish(append, step);
+    return options->files.count ? append_files(append) : append_standard_input(append);
 }
 
 /* Closes what is open; a failure to close is one of the whole. */
@@ -353,6 +474,7 @@ static int run(struct append *append)
     if (append->start > 0 && wanted)
         tell_summary(append);
     splitter_done(&append->splitter);
+    free(append->group);
     return status;
 }
 
@@ -361,13 +483,14 @@ int append_run(int argc, char **argv)
     struct append append = {0};
     char **operands;
     int status = parse(argc, argv, &append.options, &operands);
-    if (status != OPTIONS_PARSED)
+    if (status != OPTIONS_PARSED) {
+        files_free(&append.options.files);
         return status;
+    }
     append.dir = operands[0];
     int error = signals_catch();
-    if (error)
-        return report_failure(name, "signals: %s", strerror(error));
-    status = run(&append);
+    status = error ? report_failure(name, "signals: %s", strerror(error)) : run(&append);
+    files_free(&append.options.files);
     if (append.writer.output_error == EPIPE)
         return output_end_by_pipe();
     if (signals_caught() && status == STATUS_DONE)

@@ -102,7 +102,7 @@ static int put_records(struct cat *cat)
         }
         if (result)
             return report_error(name, &err);
-        if (printer_put(&cat->printer, record))
+        if (printer_put(&cat->printer, cat->cursor, record))
             return STATUS_FAILED;
         left--;
     }
@@ -137,6 +137,7 @@ static int put_range(struct cat *cat, struct firn_error *err)
         .from = from,
         .to = to,
         .at_end = cat->options.reverse,
+        .value_bytes = printer_value_bytes(&cat->printer),
     };
     if (firn_cursor_open(cat->log, &range, &cat->cursor, err))
         return report_error(name, err);

@@ -61,7 +61,7 @@ static void put_length(FILE *to, size_t length)
         putc((int)(length >> shift & 0xff), to);
 }
 
-int delimiter_write(FILE *to, enum delimiter delimiter, struct separator separator,
+int delimiter_begin(FILE *to, enum delimiter delimiter, struct separator separator,
                     const struct firn_record *record)
 {
     bool with_key = separator.given && record->key.data;
@@ -75,10 +75,13 @@ int delimiter_write(FILE *to, enum delimiter delimiter, struct separator separat
         put_bytes(to, record->key);
         putc(separator.byte, to);
     }
-    put_bytes(to, record->value);
+    return 0;
+}
+
+void delimiter_end(FILE *to, enum delimiter delimiter)
+{
     if (delimiter == DELIMITER_NUL)
         putc('\0', to);
     else if (delimiter != DELIMITER_LENGTH32)
         fputs(delimiter == DELIMITER_PARAGRAPH ? "\n\n" : "\n", to);
-    return 0;
 }

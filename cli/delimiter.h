@@ -32,9 +32,12 @@ const char *delimiter_parse_separator(const char *text, void *target);
 void delimiter_divide(struct firn_slice bytes, struct separator separator,
                       struct firn_record *record);
 
-/* Writes the value, with the key before it where a separator is given. FIRN_ETOOBIG: longer than
- * length32 can say, and nothing is written. Failures of `to` are ferror's to tell. */
-int delimiter_write(FILE *to, enum delimiter delimiter, struct separator separator,
+/* Writes what comes before the value, with the key where a separator is given; the value is the
+ * caller's to write. FIRN_ETOOBIG: longer than length32 can say, and nothing is written. Failures
+ * of `to` are ferror's to tell. */
+int delimiter_begin(FILE *to, enum delimiter delimiter, struct separator separator,
                     const struct firn_record *record);
+/* What comes behind the value. */
+void delimiter_end(FILE *to, enum delimiter delimiter);
 
 #endif

@@ -136,7 +136,7 @@ int options_parse(const struct usage *usage, int argc, char **argv, char ***oper
     }
     if (argc - optind < usage->operands)
         return report_usage(usage->subcommand, "%s", usage->missing);
-    if (argc - optind > usage->operands)
+    if (argc - optind > usage->operands && !usage->more_operands)
         return report_usage(usage->subcommand, "%s: one argument too many",
                             argv[optind + usage->operands]);
     *operands = argv + optind;

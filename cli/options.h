@@ -3,6 +3,7 @@
 #ifndef CLI_OPTIONS_H
 #define CLI_OPTIONS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Reads the text of an option into its target. Returns NULL, or what to write instead. */
@@ -23,6 +24,7 @@ struct usage {
     const char *about;    /* what it does: lines */
     const char *notes;    /* printed behind the options; may be NULL */
     int operands;         /* how many there must be */
+    bool more_operands;   /* ... at least */
     const char *missing;  /* what to say when one is missing */
     const struct cli_option *options;
     size_t option_count;
@@ -31,8 +33,8 @@ struct usage {
 enum { OPTIONS_PARSED = -1 };
 
 /*
- * Parses the arguments. OPTIONS_PARSED: `*operands` points to the operands. Otherwise the exit
- * status, where all has been said: help was asked for, or the call was wrong.
+ * Parses the arguments. OPTIONS_PARSED: `*operands` points to the operands, which NULL ends.
+ * Otherwise the exit status, where all has been said: help was asked for, or the call was wrong.
  */
 int options_parse(const struct usage *usage, int argc, char **argv, char ***operands);
 

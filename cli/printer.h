@@ -21,8 +21,13 @@ struct printer {
 /* Parser of an option (options.h): `target` is an enum format. */
 const char *printer_parse_format(const char *text, void *target);
 
-/* STATUS_DONE, or STATUS_FAILED, which is told: it can't be written in this format. */
-int printer_put(const struct printer *printer, const struct firn_record *record);
+/* Bytes of a value that the cursor is to hold (firn_cursor_options.value_bytes). */
+uint64_t printer_value_bytes(const struct printer *printer);
+
+/* The record that the cursor has just given. STATUS_DONE, or STATUS_FAILED, which is told: it can't
+ * be read, or written in this format. */
+int printer_put(const struct printer *printer, struct firn_cursor *cursor,
+                const struct firn_record *record);
 
 /* After FIRN_EDAMAGED: tells what is damaged and moves over it. STATUS_FAILED: it can't. */
 int printer_pass_hole(struct printer *printer, struct firn_cursor *cursor,

@@ -87,7 +87,7 @@ static int put_records(struct tail *tail)
         else if (result)
             status = report_error(name, &err);
         else
-            status = printer_put(&tail->printer, record);
+            status = printer_put(&tail->printer, tail->cursor, record);
         if (status)
             return status;
     }
@@ -122,6 +122,7 @@ static int run(struct tail *tail)
     uint64_t count = tail->count.given ? tail->count.value : LAST;
     const struct firn_cursor_options from = {
         .from = info.next_index - (count < held ? count : held),
+        .value_bytes = printer_value_bytes(&tail->printer),
     };
     int status = STATUS_DONE;
     if (firn_cursor_open(tail->log, &from, &tail->cursor, &err))

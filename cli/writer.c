@@ -41,17 +41,19 @@ void writer_init(struct writer *writer, struct firn_log *log, enum firn_durabili
     };
 }
 
-int writer_append(struct writer *writer, const struct firn_record *record, struct firn_error *err)
+int writer_append(struct writer *writer, const struct firn_record *records, size_t count,
+                  struct firn_error *err)
 {
     struct firn_append_options options = {.no_wait = true};
     struct firn_appended appended;
-    int result = firn_log_append(writer->log, record, 1, &options, &appended, err);
+    int result = firn_log_append(writer->log, records, count, &options, &appended, err);
     if (result)
         return result;
-    writer->staged = (struct mark){appended.index + 1, appended.epoch};
+    writer->staged = (struct mark){appended.index + count, appended.epoch};
     if (writer->waiting == 0)
         writer->waiting_since = figures_clock();
-    writer->waiting += record->key.size + record->value.size + 1; /* 0: nothing waits */
+    for (size_t i = 0; i < count; i++) /* 0: nothing waits */
+        writer->waiting += records[i].key.size + records[i].value.size + 1;
     return 0;
 }
 
@@ -99,8 +101,7 @@ static int print_acks(uint64_t from, uint64_t to)
     return error;
 }
 
-/* All up to the mark is durable. */
-static int acknowledge(struct writer *writer, struct mark mark, struct firn_error *err)
+int writer_acknowledge(struct writer *writer, struct mark mark, struct firn_error *err)
 {
     uint64_t from = writer->acknowledged;
     writer->acknowledged = mark.next_index;
@@ -123,7 +124,7 @@ static int wait_for(struct writer *writer, struct mark mark, uint64_t timeout_us
     if (mark.next_index <= writer->acknowledged)
         return 0;
     int result = firn_log_wait_epoch(writer->log, mark.epoch, timeout_us, err);
-    return result ? result : acknowledge(writer, mark, err);
+    return result ? result : writer_acknowledge(writer, mark, err);
 }
 
 /* The background thread makes it durable. The mark that is looked at stays until it is, so that

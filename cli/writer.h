@@ -32,8 +32,9 @@ struct writer {
 void writer_init(struct writer *writer, struct firn_log *log, enum firn_durability durability,
                  bool acknowledge, uint64_t next_index);
 
-/* Stages a record. Errors of firn_log_append. */
-int writer_append(struct writer *writer, const struct firn_record *record, struct firn_error *err);
+/* Stages records, as one group. Errors of firn_log_append. */
+int writer_append(struct writer *writer, const struct firn_record *records, size_t count,
+                  struct firn_error *err);
 
 /*
  * To be called whenever more input has to be read: makes durable what the mode asks for, and
@@ -41,6 +42,9 @@ int writer_append(struct writer *writer, const struct firn_record *record, struc
  * FIRN_EIO with `output_error` set where an acknowledgement could not be written.
  */
 int writer_settle(struct writer *writer, bool idle, struct firn_error *err);
+
+/* All up to the mark is durable: acknowledges it. FIRN_EIO with `output_error` set. */
+int writer_acknowledge(struct writer *writer, struct mark mark, struct firn_error *err);
 
 /* Makes all that is staged durable, and acknowledges it. Errors as above. */
 int writer_finish(struct writer *writer, struct firn_error *err);

@@ -7,6 +7,7 @@ _firn_argument()
     case $1 in
     -d | --delimiter) words='newline nul paragraph length32' ;;
     -D | --durability) words='each group os' ;;
+    -z | --compression) words='none lz4 zstd' ;;
     -F | --format) words='raw json' ;;
     -e | --expect-next | --first-index | -f | --from | -t | --to | -n | --count) words='' ;;
     --since | -u | --until | -b | --before | -o | --older-than) words='' ;;
@@ -20,7 +21,8 @@ _firn_options()
 {
     case $1 in
     append)
-        words='--delimiter --key-separator --durability --ack --no-create --first-index
+        words='--delimiter --key-separator --durability --ack --compression --stream-from
+            --no-create --first-index
             --expect-next --segment-bytes --record-bytes --size --quiet --help'
         ;;
     cat) words='--from --to --count --since --until --reverse --format --delimiter --key-separator --help' ;;

@@ -28,6 +28,66 @@ class Append(support.CommandTest):
         self.append(b"a")
         self.assertEqual(self.values(), [b"a"])
 
+    def test_compression(self):
+        lines = [b"line %d of a text that repeats itself" % number for number in range(5000)]
+        sizes = []
+        for number, method in enumerate(["none", "lz4", "zstd"]):
+            self.log = os.path.join(self.top, method)
+            done = self.start_firn("append", "--ack", "--compression", method, self.log)
+            output, errors = done.communicate(b"\n".join(lines), timeout=support.TIMEOUT)
+            if number and b"does not write it" in errors:
+                self.skipTest("built without " + method)
+            self.assertEqual(output.split(), [b"%d" % i for i in range(5000)])
+            self.assertEqual(self.values(), lines)
+            sizes.append(self.info()["bytes"])
+        self.assertLess(2 * sizes[1], sizes[0])
+        self.assertLess(2 * sizes[2], sizes[0])
+
+    def test_a_long_record_among_compressed_ones_is_named(self):
+        for method in "lz4", "zstd":
+            done = self.start_firn("append", "-q", "-z", method, "--record-bytes", "100", self.log)
+            output, errors = done.communicate(b"a\nb\n" + 101 * b"c" + b"\nd\n",
+                                              timeout=support.TIMEOUT)
+            if b"does not write it" in errors:
+                self.skipTest("built without " + method)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(b"record 3 of the input, at byte 4, is longer", errors)
+        self.assertEqual(self.values(), [b"a", b"b", b"a", b"b"])
+
+    def file(self, name, data):
+        path = os.path.join(self.top, name)
+        with open(path, "wb") as file:
+            file.write(data)
+        return path
+
+    def test_streams_files(self):
+        datas = [b"", b"short", os.urandom(3000000), b"x" * 1500000]
+        paths = [self.file(str(i), data) for i, data in enumerate(datas)]
+        done = self.run_firn("append", "--ack", "-S", paths[0], "--stream-from", paths[1],
+                             self.log, *paths[2:])
+        self.assertEqual(done.stdout, b"0\n1\n2\n3\n")
+        self.assertIn(b"4 records (0 to 3)", done.stderr)
+        self.run_firn("append", "-q", "-S", "-", self.log, input=datas[2])
+        records = support.unframed(self.run_firn("cat", "-d", "length32", self.log).stdout)
+        self.assertEqual(records, datas + [datas[2]])
+        whole = self.run_firn("cat", self.log).stdout
+        self.assertEqual(whole, b"".join(data + b"\n" for data in datas + [datas[2]]))
+        self.run_firn("verify", self.log)
+
+    def test_a_file_that_cannot_be_streamed_leaves_nothing(self):
+        path = self.file("large", 2000 * b"x")
+        for arguments, message in (
+                (["-S", os.path.join(self.top, "missing")], b"missing: No such file"),
+                (["-S", self.top], b"Is a directory"),
+                (["--record-bytes", "1999", "-S", path], b"limit of 1999 bytes")):
+            done = self.run_firn("append", "-q", *arguments, self.log, status=1)
+            self.assertIn(message, done.stderr)
+        self.run_firn("append", "-q", "--record-bytes", "2000", "-S", path, self.log)
+        self.assertEqual(self.info()["next_index"], 1)
+        self.assertEqual([n for n in os.listdir(self.log) if n.startswith("spool")], [])
+        done = self.run_firn("append", self.log, "more", status=2)
+        self.assertIn(b"one argument too many", done.stderr)
+
     def test_durability(self):
         for number, mode in enumerate(["each", "group", "os"]):
             self.run_firn("append", "--durability", mode, self.log, input=b"one\ntwo\n")
