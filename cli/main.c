@@ -32,6 +32,9 @@ static const struct subcommand subcommands[] = {
     {"verify", "check every byte of a log", verify_run},
     {"truncate", "remove the records from an index on", truncate_run},
     {"trim", "remove the first records: by index, age or size", trim_run},
+    {"copy", "copy a log, or bring a copy up to date", copy_run},
+    {"import", "append segments of Kafka", import_run},
+    {"export", "write segments for Kafka", export_run},
     {"help", "explain a subcommand", help_run},
 };
 

@@ -11,5 +11,8 @@ int verify_run(int argc, char **argv);
 int truncate_run(int argc, char **argv);
 int tail_run(int argc, char **argv);
 int trim_run(int argc, char **argv);
+int copy_run(int argc, char **argv);
+int import_run(int argc, char **argv);
+int export_run(int argc, char **argv);
 
 #endif

@@ -28,7 +28,8 @@ _firn_options()
     cat) words='--from --to --count --since --until --reverse --format --delimiter --key-separator --help' ;;
     tail) words='--count --follow --format --delimiter --key-separator --help' ;;
     info) words='--json --help' ;;
-    verify | truncate) words='--quiet --help' ;;
+    verify | truncate | copy | import) words='--quiet --help' ;;
+    export) words='--from --quiet --help' ;;
     trim) words='--before --older-than --keep-bytes --keep-records --dry-run --quiet --help' ;;
     *) words='' ;;
     esac
@@ -37,7 +38,7 @@ _firn_options()
 _firn()
 {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local subcommand=${COMP_WORDS[1]} words='' subcommands='append cat tail info verify truncate trim help'
+    local subcommand=${COMP_WORDS[1]} words='' subcommands='append cat tail info verify truncate trim copy import export help'
     COMPREPLY=()
     # readline takes '=' as a word of its own: --format = json
     if [[ $current == '=' ]]; then

@@ -4,14 +4,47 @@
  * is left is done while nobody stages: finish the segment before it, put in the base index and the
  * generation, give it its name. A crash in between leaves it without name, and it is removed.
  */
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "commit/env.h"
 #include "log/log_private.h"
 
-static int check_next(const struct firn_log *log, const struct firn_append_options *options,
-                      struct firn_error *err)
+int log_aside_new(struct firn_log *log, struct segment **out, struct firn_error *err)
+{
+    char path[DISK_PATH_SIZE];
+    struct firn_file *file;
+    struct segment *segment = segment_new(log->disk, log->dir, 0, true);
+    if (!segment)
+        return firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory for a segment", log->dir);
+    snprintf(segment->spare_name, sizeof segment->spare_name, "spool-%" PRIu64 ".tmp",
+             atomic_fetch_add(&log->aside_count, 1));
+    int rc = segment_path(segment, path, sizeof path, err);
+    if (rc == 0)
+        rc = disk_open(log->disk, path, FIRN_OPEN_WRITE | FIRN_OPEN_CREATE | FIRN_OPEN_EXCLUSIVE,
+                       &file, err);
+    if (rc < 0) {
+        segment_unref(segment);
+        return rc;
+    }
+    atomic_store(&segment->file, file);
+    *out = segment;
+    return 0;
+}
+
+void log_aside_done(struct firn_log *log, struct segment *segment)
+{
+    char path[DISK_PATH_SIZE];
+    if (segment && segment->spare_name[0] && segment_path(segment, path, sizeof path, NULL) == 0)
+        disk_remove(log->disk, path, NULL);
+    segment_unref(segment);
+}
+
+static int check_next(const struct firn_log *log, const struct batch *batch,
+                      const struct firn_append_options *options, struct firn_error *err)
 {
     uint64_t next = log->staging.next_index;
-    if (next == INT64_MAX)
+    if (next > (uint64_t)INT64_MAX - batch->last_delta - 1)
         return firn_error_set(err, FIRN_ERANGE, 0, "%s: all indexes are used up", log->dir);
     if (!options || !options->if_next || options->next_index == next)
         return 0;
@@ -50,10 +83,10 @@ static int add_index(struct firn_log *log, struct segment *segment, const struct
 }
 
 /* From here on the log ends with it. */
-static void go_on_behind(struct firn_log *log, struct segment *segment)
+static void go_on_behind(struct firn_log *log, struct segment *segment, const struct batch *batch)
 {
     uint64_t end = segment_durable_end(segment);
-    struct place place = {segment->base, end, segment->base + 1};
+    struct place place = {segment->base, end, segment->base + batch->last_delta + 1};
     prepare_forget(log);
     prepare_await(log, segment, 0, end);
     segment_unref(log->active);
@@ -104,7 +137,7 @@ static int adopt_frozen(struct firn_log *log, struct segment *segment, struct ba
         rc = firn_error_set(&cause, FIRN_ENOMEM, 0, "%s: no memory for another segment", log->dir);
     }
     if (rc == 0) {
-        go_on_behind(log, segment);
+        go_on_behind(log, segment, batch);
         return 0;
     }
     return poison(log, &cause, err);
@@ -117,7 +150,7 @@ int log_adopt(struct firn_log *log, struct segment *segment, struct batch *batch
     pthread_mutex_lock(&log->admin);
     int rc = commit_freeze(&log->commit, err);
     if (rc == 0) {
-        rc = check_next(log, options, err);
+        rc = check_next(log, batch, options, err);
         if (rc == 0)
             rc = adopt_frozen(log, segment, batch, err);
         if (rc == 0 && appended)

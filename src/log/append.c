@@ -379,7 +379,7 @@ int log_append_ready(struct firn_log *log, const uint8_t *bytes, const struct ba
 {
     const struct append append = {
         .ready = bytes,
-        .count = batch->count,
+        .count = batch->count ? batch->count : 1, /* an empty one counts too */
         .span = (size_t)batch->last_delta + 1,
         .options = options ? options : &no_options,
         .batch_size = batch->bytes,

@@ -207,7 +207,7 @@ struct firn_log {
     struct follow follow;
     struct prepare prepare;
     struct retain retain;
-    _Atomic uint64_t spool_count; /* for names */
+    _Atomic uint64_t aside_count; /* for names */
     struct worker_task settle;
 
     struct firn_recovery recovery;
@@ -323,15 +323,21 @@ int log_remove_leftovers(struct firn_log *log, struct firn_error *err);
  */
 int log_remove_below(struct firn_log *log, struct firn_error *err);
 
+/* An empty log begins at `index`, if that is not below its next one: FIRN_EMISMATCH. Durable. */
+int log_start_at(struct firn_log *log, uint64_t index, struct firn_error *err);
+
 /* firn_log_remove_before with `admin`. */
 int log_remove_locked(struct firn_log *log, uint64_t index, struct firn_error *err);
 
 /* ---- adopt.c ---- */
 
+/* A segment to be written aside, whose file is empty; its name is one that recovery removes. */
+int log_aside_new(struct firn_log *log, struct segment **segment, struct firn_error *err);
+/* Releases it, and removes the file, unless it was adopted. NULL is fine. */
+void log_aside_done(struct firn_log *log, struct segment *segment);
 /*
- * Makes a segment, whose file has its spare name and holds one batch of one record, durably but for
- * its base and generation, the end of the log. Takes over the reference. FIRN_EMISMATCH (if_next),
- * FIRN_EPOISONED, ...: it is not.
+ * Makes it the end of the log: it holds one batch, durably but for base and generation. In any case
+ * the caller keeps its reference. FIRN_EMISMATCH (if_next); FIRN_EPOISONED: it may be in the log.
  */
 int log_adopt(struct firn_log *log, struct segment *segment, struct batch *batch,
               const struct firn_append_options *options, struct firn_appended *appended,

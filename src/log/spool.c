@@ -8,8 +8,6 @@
  */
 #include <firn/spool.h>
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,29 +120,6 @@ int firn_spool_open(struct firn_log *log, const struct firn_record *head, uint64
 
 /* ---- the file ---- */
 
-static int create_file(struct firn_spool *spool, struct firn_error *err)
-{
-    struct firn_log *log = spool->log;
-    char path[DISK_PATH_SIZE];
-    struct firn_file *file;
-    struct segment *segment = segment_new(log->disk, log->dir, 0, true);
-    if (!segment)
-        return firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory to stream a record", log->dir);
-    snprintf(segment->spare_name, sizeof segment->spare_name, "spool-%" PRIu64 ".tmp",
-             atomic_fetch_add(&log->spool_count, 1));
-    int rc = segment_path(segment, path, sizeof path, err);
-    if (rc == 0)
-        rc = disk_open(log->disk, path, FIRN_OPEN_WRITE | FIRN_OPEN_CREATE | FIRN_OPEN_EXCLUSIVE,
-                       &file, err);
-    if (rc < 0) {
-        segment_unref(segment);
-        return rc;
-    }
-    atomic_store(&segment->file, file);
-    spool->segment = segment;
-    return 0;
-}
-
 static int write_value(struct firn_spool *spool, const void *bytes, size_t size,
                        struct firn_error *err)
 {
@@ -163,7 +138,7 @@ static int write_value(struct firn_spool *spool, const void *bytes, size_t size,
 
 int spool_spill(struct firn_spool *spool, struct firn_error *err)
 {
-    int rc = spool->segment ? 0 : create_file(spool, err);
+    int rc = spool->segment ? 0 : log_aside_new(spool->log, &spool->segment, err);
     if (rc == 0 && spool->buffered)
         rc = write_value(spool, spool->memory, spool->buffered, err);
     spool->buffered = 0;
@@ -305,13 +280,9 @@ int firn_spool_finish(struct firn_spool *spool, const struct firn_append_options
 
 void firn_spool_abandon(struct firn_spool *spool)
 {
-    char path[DISK_PATH_SIZE];
     if (!spool)
         return;
-    struct segment *segment = spool->segment;
-    if (segment && segment->spare_name[0] && segment_path(segment, path, sizeof path, NULL) == 0)
-        disk_remove(spool->log->disk, path, NULL);
-    segment_unref(segment);
+    log_aside_done(spool->log, spool->segment);
     buffer_free(&spool->suffix);
     free(spool->memory);
     free(spool->head);

@@ -323,26 +323,62 @@ int log_remove_below(struct firn_log *log, struct firn_error *err)
     return remove_segments(log, keep_from, err);
 }
 
-/* Nothing is held any more: the segment that grew goes too, and the next append begins another. */
-static int remove_all(struct firn_log *log, uint64_t index, struct firn_error *err)
+/* The log is empty, and goes on at `index` with a new segment. In a freeze. */
+static int begin_at(struct firn_log *log, uint64_t index, struct firn_error *err)
 {
     struct segment *active = log->active;
-    if (!active || active->base == index || log->staging.next_index != index)
-        return 0; /* something was appended meanwhile */
     int rc = store_first(log, index, index);
     if (rc < 0)
         return firn_error_set(err, rc, 0, "%s: the new first index could not be stored", log->dir);
-    prepare_await(log, active, 0, UINT64_MAX);
+    if (active)
+        prepare_await(log, active, 0, UINT64_MAX);
     prepare_forget(log);
+    log->written_next = index;
+    atomic_store(&log->written_index, index);
     lock_take(&log->commit.lock);
     log->staging = (struct staging){.next_index = index};
     log->place = (struct place){index, 0, index};
     lock_release(&log->commit.lock);
+    atomic_store_explicit(&log->durable_next, index, memory_order_release);
+    atomic_store_explicit(&log->lowest, index, memory_order_release);
     follow_announce(log);
     segment_unref(active);
     log->active = NULL;
     log->unsynced = false;
     return remove_segments(log, index, err);
+}
+
+/* Nothing is held any more: the segment that grew goes too. */
+static int remove_all(struct firn_log *log, uint64_t index, struct firn_error *err)
+{
+    struct segment *active = log->active;
+    if (!active || active->base == index || log->staging.next_index != index)
+        return 0; /* something was appended meanwhile */
+    return begin_at(log, index, err);
+}
+
+static int start_frozen(struct firn_log *log, uint64_t index, struct firn_error *err)
+{
+    uint64_t next = log->staging.next_index;
+    if (next == index)
+        return 0;
+    if (atomic_load(&log->lowest) != next || index < next)
+        return firn_error_set(err, FIRN_EMISMATCH, 0,
+                              "%s: the next index is %llu, and can't become %llu", log->dir,
+                              (unsigned long long)next, (unsigned long long)index);
+    return begin_at(log, index, err);
+}
+
+int log_start_at(struct firn_log *log, uint64_t index, struct firn_error *err)
+{
+    pthread_mutex_lock(&log->admin);
+    int rc = commit_freeze(&log->commit, err);
+    if (rc == 0) {
+        rc = start_frozen(log, index, err);
+        commit_thaw(&log->commit);
+    }
+    pthread_mutex_unlock(&log->admin);
+    return rc;
 }
 
 int log_remove_locked(struct firn_log *log, uint64_t index, struct firn_error *err)
