@@ -19,6 +19,7 @@ enum {
     WINDOW = 128 * 1024,
     PAGE = 4096,
     BLOCK = 16 * 1024,
+    PIECE = 256 * 1024, /* fits in a processor's cache */
     NEAR = 2 * PAGE,
     FEW_PEEKS = 8,
 };
@@ -190,11 +191,12 @@ static int check_in_pieces(struct scan *scan, const struct batch *batch, enum ba
                            struct firn_error *err)
 {
     uint64_t start = scan->position, end = start + batch->bytes;
+    size_t piece = scan->window > PIECE ? scan->window : PIECE;
     uint32_t crc = 0;
     int rc = 0;
     scan->position = start + BATCH_CRC_FROM;
     while (rc == 0 && scan->position < end) {
-        size_t size = (size_t)least(scan->window, end - scan->position);
+        size_t size = (size_t)least(piece, end - scan->position);
         rc = fill(scan, size, size, err);
         if (rc == 0 && available(scan) < size)
             break;
