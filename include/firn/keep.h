@@ -19,6 +19,8 @@ struct firn_retention {
     uint64_t max_bytes;    /**< of store, by whole batches; 0: no limit */
     uint64_t max_records;  /**< 0: no limit */
     uint64_t before_index; /**< records below it go */
+    bool keep_unread;      /**< what a named cursor (<firn/follow.h>) has not read stays, whatever
+                                the limits say */
 };
 
 /** What a call of trim removed, or would remove. */
@@ -34,7 +36,9 @@ struct firn_trimmed {
  * Removes what is not to be kept: for readers exactly, and at once; the space of segments that held
  * nothing else is freed, also of the newest one. What is staged and not durable yet stays. With
  * `dry_run` nothing is changed. `trimmed` may be NULL. Durable on return. FIRN_EREADONLY (not for a
- * dry run), FIRN_EPOISONED, FIRN_EIO, FIRN_ENOMEM.
+ * dry run), FIRN_EPOISONED, FIRN_EIO, FIRN_ENOMEM; with keep_unread, where the positions of cursors
+ * can't be read or kept as they are for that long, what firn_log_commit_positions has: nothing is
+ * removed then.
  */
 FIRN_API int firn_log_trim(struct firn_log *log, const struct firn_retention *retention,
                            bool dry_run, struct firn_trimmed *trimmed, struct firn_error *err);

@@ -268,6 +268,12 @@ FIRN_API int firn_cursor_rejoin(struct firn_cursor *cursor, struct firn_error *e
 /** Index of the record behind the place. */
 FIRN_API uint64_t firn_cursor_index(const struct firn_cursor *cursor);
 
+/**
+ * Generation of the record that the last call gave: for firn_log_commit_positions, <firn/follow.h>.
+ * 0: none since the cursor was opened or moved.
+ */
+FIRN_API uint32_t firn_cursor_generation(const struct firn_cursor *cursor);
+
 /** A range that is damaged: its records can't be read. */
 struct firn_hole {
     uint64_t first_index; /**< first index that is lost */

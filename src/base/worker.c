@@ -11,14 +11,11 @@
 #include "base/worker.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <limits.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "base/lock.h"
-#include "base/sanitizers.h"
+#include "base/thread.h"
 #include "base/wait.h"
 #include "base/worker_private.h"
 
@@ -191,45 +188,6 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-/* Its stack is small, since a program may have many workers; sanitizers need more. */
-static size_t stack_size(void)
-{
-#if defined(SANITIZED_ADDRESS) || defined(SANITIZED_THREAD)
-    size_t size = 1024 * 1024;
-#else
-    size_t size = 256 * 1024;
-#endif
-    size_t least = (size_t)PTHREAD_STACK_MIN;
-    return size > least ? size : least;
-}
-
-static int create_thread(struct worker *worker)
-{
-    pthread_attr_t attributes;
-    if (pthread_attr_init(&attributes) != 0)
-        return ENOMEM;
-    int error = pthread_attr_setstacksize(&attributes, stack_size());
-    if (error == 0)
-        error = pthread_create(&worker->thread, &attributes, thread_main, worker);
-    if (error == EINVAL) /* the program's thread-local variables don't fit */
-        error = pthread_create(&worker->thread, NULL, thread_main, worker);
-    pthread_attr_destroy(&attributes);
-    return error;
-}
-
-/* All signals are for the program's own threads. */
-static int start_thread(struct worker *worker)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = create_thread(worker);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error == 0)
-        return 0;
-    return error == ENOMEM ? FIRN_ENOMEM : FIRN_EAGAIN;
-}
-
 static void release(struct worker *worker)
 {
     lock_done(&worker->lock);
@@ -248,7 +206,7 @@ int worker_new(bool manual, struct worker **out)
     wait_word_init(&worker->ran);
     wait_word_init(&worker->work);
     worker->manual = manual;
-    int rc = manual ? 0 : start_thread(worker);
+    int rc = manual ? 0 : thread_start(&worker->thread, thread_main, worker);
     if (rc != 0) {
         release(worker);
         return rc;

@@ -376,6 +376,11 @@ uint64_t firn_cursor_index(const struct firn_cursor *cursor)
     return cursor->place;
 }
 
+uint32_t firn_cursor_generation(const struct firn_cursor *cursor)
+{
+    return cursor->seen ? cursor->seen_generation : 0;
+}
+
 int firn_cursor_hole(const struct firn_cursor *cursor, struct firn_hole *hole)
 {
     if (!cursor->has_hole)

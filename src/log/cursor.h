@@ -60,6 +60,10 @@ struct firn_cursor {
 
 /* Fetches the batch that holds `index`. FIRN_EEND, FIRN_ERANGE, FIRN_EDAMAGED (hole set), ... */
 int cursor_load(struct firn_cursor *cursor, uint64_t index, struct firn_error *err);
+/* The first record below `limit` (above 0) that was appended behind a cut, since the generation was
+   `generation`; `limit` if there is none. FIRN_EIO, FIRN_ENOMEM. */
+int cursor_find_cut(struct firn_cursor *cursor, uint32_t generation, uint64_t limit,
+                    uint64_t *index, struct firn_error *err);
 void cursor_drop(struct firn_cursor *cursor); /* forgets batch and segment */
 
 #endif

@@ -95,7 +95,8 @@ void follow_publish(struct firn_log *log, const struct place *place)
 
 void follow_wake(struct firn_log *log)
 {
-    wait_shared_wake_all(&log->follow.position->wake);
+    if (log->follow.position)
+        wait_shared_wake_all(&log->follow.position->wake);
 }
 
 void follow_announce(struct firn_log *log)
@@ -121,28 +122,26 @@ void follow_leave(struct firn_log *log)
 
 /* ---- waiting -------------------------------------------------------------------------------- */
 
-static bool is_there(struct firn_log *log, uint64_t index)
+bool follow_holds(struct firn_log *log, uint64_t index)
 {
     follow_refresh(log);
     return index < atomic_load_explicit(&log->durable_next, memory_order_acquire);
 }
 
-static int check_wait(struct firn_log *log, struct firn_error *err)
+int follow_check(struct firn_log *log, struct firn_error *err)
 {
-    int rc = 0;
     if (atomic_load(&log->follow.interrupted))
         return firn_error_set(err, FIRN_ECLOSED, 0, "%s: the wait was interrupted", log->dir);
-    if (log->options.read_only)
-        return 0;
-    lock_take(&log->commit.lock);
-    if (log->commit.poisoned)
-        rc = commit_poisoned(&log->commit, err);
-    lock_release(&log->commit.lock);
-    return rc;
+    return log_check_poison(log, err);
 }
 
-/* Sleeps until something may have changed. */
-static void sleep_once(struct firn_log *log, uint32_t seen, uint64_t deadline)
+uint32_t follow_seen(struct firn_log *log)
+{
+    struct position *position = log->follow.position;
+    return position ? atomic_load(&position->wake) : 0;
+}
+
+void follow_sleep(struct firn_log *log, uint32_t seen, uint64_t deadline)
 {
     uint64_t now = wait_now_ns();
     struct position *position = log->follow.position;
@@ -161,25 +160,23 @@ int firn_log_wait(struct firn_log *log, uint64_t index, uint64_t timeout_us, str
     uint64_t deadline = ns == WAIT_FOREVER ? WAIT_FOREVER : wait_deadline(ns);
     uint64_t truncations = atomic_load(&log->truncations);
     for (;;) {
-        struct position *position = log->follow.position;
-        uint32_t seen = position ? atomic_load(&position->wake) : 0;
-        if (is_there(log, index) || atomic_load(&log->truncations) != truncations)
+        uint32_t seen = follow_seen(log);
+        if (follow_holds(log, index) || atomic_load(&log->truncations) != truncations)
             return 0;
-        int rc = check_wait(log, err);
+        int rc = follow_check(log, err);
         if (rc < 0)
             return rc;
         if (deadline != WAIT_FOREVER && wait_now_ns() >= deadline)
             return firn_error_set(err, FIRN_ETIMEDOUT, 0, "%s: record %llu is not durable yet",
                                   log->dir, (unsigned long long)index);
-        sleep_once(log, seen, deadline);
+        follow_sleep(log, seen, deadline);
     }
 }
 
 void firn_log_interrupt(struct firn_log *log)
 {
     atomic_store(&log->follow.interrupted, true);
-    if (log->follow.position)
-        follow_wake(log);
+    follow_wake(log);
 }
 
 void firn_log_get_writer(struct firn_log *log, struct firn_writer_info *info)

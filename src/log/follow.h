@@ -39,10 +39,11 @@ struct position {
 struct follow {
     pthread_mutex_t lock; /* one change or refresh at a time */
     struct firn_share *share;
-    struct position *position; /* NULL: none */
-    _Atomic uint32_t seen;     /* sequence of the last refresh */
-    uint64_t truncations;      /* the writer's: of the lives before, even */
-    atomic_bool followed;      /* a writer's position was taken over */
+    struct position *position;   /* NULL: none */
+    _Atomic uint32_t seen;       /* sequence of the last refresh */
+    _Atomic uint32_t generation; /* of who only reads: the one last taken over */
+    uint64_t truncations;        /* the writer's: of the lives before, even */
+    atomic_bool followed;        /* a writer's position was taken over */
     atomic_bool interrupted;
 };
 
@@ -62,6 +63,16 @@ void follow_wake(struct firn_log *log);
 void follow_announce(struct firn_log *log);
 /* At close. */
 void follow_leave(struct firn_log *log);
+
+/* ---- waiting ---- */
+
+/* Whether the record is durable, and held or removed. */
+bool follow_holds(struct firn_log *log, uint64_t index);
+/* Why this handle waits for nothing any more. */
+int follow_check(struct firn_log *log, struct firn_error *err);
+/* Sleeps until something may have changed since this gave `seen`. */
+uint32_t follow_seen(struct firn_log *log);
+void follow_sleep(struct firn_log *log, uint32_t seen, uint64_t deadline);
 
 /* ---- who only reads ---- */
 

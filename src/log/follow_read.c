@@ -153,6 +153,7 @@ static int apply(struct firn_log *log, struct snapshot *s, bool anew)
         return rc;
     if (s->lowest > atomic_load(&log->lowest))
         atomic_store_explicit(&log->lowest, s->lowest, memory_order_release);
+    atomic_store(&log->follow.generation, s->generation);
     atomic_store(&log->follow.followed, true);
     atomic_store(&log->written_index, s->place.index);
     atomic_store_explicit(&log->durable_next, s->place.index, memory_order_release);

@@ -4,6 +4,28 @@
 
 #include "log/cursor.h"
 
+uint32_t log_generation(struct firn_log *log)
+{
+    if (atomic_load(&log->follow.followed))
+        return atomic_load(&log->follow.generation);
+    pthread_mutex_lock(&log->checkpoint_lock);
+    uint32_t generation = log->checkpoint.generation;
+    pthread_mutex_unlock(&log->checkpoint_lock);
+    return generation;
+}
+
+int log_check_poison(struct firn_log *log, struct firn_error *err)
+{
+    int rc = 0;
+    if (log->options.read_only)
+        return 0;
+    lock_take(&log->commit.lock);
+    if (log->commit.poisoned)
+        rc = commit_poisoned(&log->commit, err);
+    lock_release(&log->commit.lock);
+    return rc;
+}
+
 static int first_time(struct firn_log *log, int64_t *time, struct firn_error *err)
 {
     struct firn_cursor *cursor;
@@ -54,9 +76,7 @@ int firn_log_get_info(struct firn_log *log, struct firn_log_info *info, struct f
     found.staged_index = found.next_index;
     found.writable = !log->options.read_only;
     found.damaged_ranges = log->hole_count;
-    pthread_mutex_lock(&log->checkpoint_lock);
-    found.generation = log->checkpoint.generation;
-    pthread_mutex_unlock(&log->checkpoint_lock);
+    found.generation = log_generation(log);
     if (found.writable) {
         lock_take(&log->commit.lock);
         found.staged_index = log->staging.next_index;

@@ -29,6 +29,7 @@
 #include "log/checkpoint.h"
 #include "log/follow.h"
 #include "log/index.h"
+#include "log/named.h"
 #include "log/record.h"
 #include "log/scan.h"
 
@@ -205,6 +206,7 @@ struct firn_log {
     int64_t age_stored;         /* when the active segment's marks were, ms (settle's) */
     struct index_cache cache;
     struct follow follow;
+    struct named named;
     struct prepare prepare;
     struct retain retain;
     _Atomic uint64_t aside_count; /* for names */
@@ -263,6 +265,13 @@ void cache_forget(struct segment *segment);
 
 /* The disk's time in ms since 1970. Any thread. */
 int64_t log_now(struct firn_log *log);
+
+/* ---- info.c ---- */
+
+/* Of the last life that wrote, as far as this handle knows. Any thread. */
+uint32_t log_generation(struct firn_log *log);
+/* FIRN_EPOISONED: this handle writes no more. */
+int log_check_poison(struct firn_log *log, struct firn_error *err);
 
 /* ---- write.c: the committer's side; commit_ops ---- */
 

@@ -100,6 +100,7 @@ static struct firn_log *new_log(const char *dir, const struct firn_log_options *
     fill_options(log, options);
     cache_init(log);
     follow_init(log);
+    named_init(log);
     pthread_mutex_init(&log->age_lock, NULL);
     atomic_init(&log->last_write, INT64_MIN);
     pthread_mutex_init(&log->list_lock, NULL);
@@ -124,6 +125,7 @@ static void free_log(struct firn_log *log)
     disk_close(log->checkpoint_file);
     follow_leave(log);
     follow_done(log);
+    named_free(log);
     disk_unlock(log->disk, log->lock);
     if (log->own_env)
         firn_env_free(log->env);
@@ -286,8 +288,8 @@ static int note_doomed(void *arg, const char *name, const struct firn_entry *ent
     struct doomed *doomed = arg;
     const char *dot = strrchr(name, '.');
     bool ours = strcmp(name, POSITION_NAME) == 0 || strcmp(name, CUT_NAME) == 0 ||
-                strncmp(name, "spare-", 6) == 0 || strncmp(name, "spool-", 6) == 0 ||
-                strncmp(name, "torn-", 5) == 0 ||
+                named_is_file(name) || strncmp(name, "spare-", 6) == 0 ||
+                strncmp(name, "spool-", 6) == 0 || strncmp(name, "torn-", 5) == 0 ||
                 (strspn(name, "0123456789") == 20 && dot == name + 20);
     if (!ours || entry->kind != FIRN_ENTRY_FILE || strlen(name) >= sizeof *doomed->names)
         return 0;
@@ -318,14 +320,30 @@ static int remove_all(struct firn_log *log, struct firn_error *err)
     return rc;
 }
 
-/* The checkpoint goes last but for the lock: up to then a crash leaves an empty log. */
+/* If anybody ever committed a position, nobody does from now on. */
+static bool hold_named(struct firn_log *log)
+{
+    char path[DISK_PATH_SIZE], name[FIRN_CURSOR_NAME_MAX + 1];
+    bool exists = false;
+    uint64_t lowest;
+    return disk_path_join(path, sizeof path, log->dir, NAMED_LOCK, NULL) == 0 &&
+           disk_exists(log->disk, path, &exists, NULL) == 0 && exists &&
+           named_hold(log, false, &lowest, name, NULL) == 0;
+}
+
+/* The checkpoint goes last but for the locks: up to then a crash leaves an empty log. */
 static int remove_directory(struct firn_log *log, struct firn_error *err)
 {
+    bool named = hold_named(log);
     int rc = remove_all(log, err);
     if (rc == 0)
         rc = disk_sync_dir(log->disk, log->dir, err);
     if (rc == 0)
         rc = remove_name(log, CHECKPOINT_NAME, err);
+    if (rc == 0)
+        rc = remove_name(log, NAMED_LOCK, err);
+    if (named)
+        named_release(log);
     if (rc == 0)
         rc = remove_name(log, "lock", err);
     disk_unlock(log->disk, log->lock);

@@ -16,12 +16,13 @@ struct listing {
     size_t count, capacity;
     bool foreign; /* something that is not ours */
     bool checkpoint;
+    bool named;
 };
 
 static bool is_ours(const char *name)
 {
-    static const char *const starts[] = {"lock",          "spare-",      "torn-", "spool-",
-                                         CHECKPOINT_NAME, POSITION_NAME, CUT_NAME};
+    static const char *const starts[] = {"lock",          "spare-",      "torn-",  "spool-",
+                                         CHECKPOINT_NAME, POSITION_NAME, CUT_NAME, NAMED_FILE};
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
         if (strncmp(name, starts[i], strlen(starts[i])) == 0)
             return true;
@@ -37,6 +38,8 @@ static int note_entry(void *arg, const char *name, const struct firn_entry *entr
     (void)entry;
     if (strcmp(name, CHECKPOINT_NAME) == 0)
         listing->checkpoint = true;
+    if (strcmp(name, NAMED_FILE) == 0)
+        listing->named = true;
     if (strcmp(name, CUT_NAME) == 0)
         listing->log->leftover_cut = true;
     if (!segment_parse_name(name, &base)) {
@@ -121,6 +124,8 @@ static int create_log(struct firn_log *log, const struct listing *listing, struc
         return firn_error_set(err, FIRN_ENOENT, 0, "%s: there is no log in it", log->dir);
     /* The directory may be there because an earlier attempt failed before its name was durable. */
     int rc = disk_make_dirs(log->disk, log->dir, err);
+    if (rc == 0 && listing->named)
+        rc = named_discard(log, err);
     if (rc < 0)
         return rc;
     uint64_t first = log->options.first_index;

@@ -93,6 +93,7 @@ static int by_bytes(struct firn_log *log, uint64_t most, uint64_t *index, struct
 struct plan {
     uint64_t lowest, next;
     const char *why;
+    char keeper[FIRN_CURSOR_NAME_MAX + 1]; /* cursor that has not read the rest of it; "": none */
 };
 
 static void raise_to(struct plan *plan, uint64_t index, const char *why)
@@ -103,12 +104,22 @@ static void raise_to(struct plan *plan, uint64_t index, const char *why)
     plan->why = why;
 }
 
+/* What a cursor has not read stays. */
+static void lower_to(struct plan *plan, uint64_t unread, const char *keeper)
+{
+    if (unread >= plan->next)
+        return;
+    plan->next = unread > plan->lowest ? unread : plan->lowest;
+    snprintf(plan->keeper, sizeof plan->keeper, "%s", keeper);
+}
+
 static int make_plan(struct firn_log *log, const struct firn_retention *keep, struct plan *plan,
                      struct firn_error *err)
 {
     uint64_t index = 0, end = atomic_load(&log->durable_next);
     plan->lowest = plan->next = atomic_load(&log->lowest);
     plan->why = NULL;
+    plan->keeper[0] = '\0';
     if (keep->before_index)
         raise_to(plan, keep->before_index < end ? keep->before_index : end,
                  "below the given index");
@@ -140,27 +151,52 @@ static void count_segments(struct firn_log *log, uint64_t next, struct firn_trim
 
 static void describe(const struct plan *plan, struct firn_trimmed *trimmed)
 {
-    if (!plan->why) {
+    if (!plan->why)
         snprintf(trimmed->text, sizeof trimmed->text, "nothing goes: all is within the limits");
-        return;
-    }
-    snprintf(trimmed->text, sizeof trimmed->text,
-             "%" PRIu64 " records, %" PRIu64 " to %" PRIu64 ", go: %s", plan->next - plan->lowest,
-             plan->lowest, plan->next - 1, plan->why);
+    else if (plan->next == plan->lowest)
+        snprintf(trimmed->text, sizeof trimmed->text,
+                 "nothing goes: cursor '%s' has not read on from %" PRIu64, plan->keeper,
+                 plan->lowest);
+    else
+        snprintf(trimmed->text, sizeof trimmed->text,
+                 "%" PRIu64 " records, %" PRIu64 " to %" PRIu64 ", go: %s%s%s%s",
+                 plan->next - plan->lowest, plan->lowest, plan->next - 1, plan->why,
+                 *plan->keeper ? "; cursor '" : "", plan->keeper,
+                 *plan->keeper ? "' has not read the rest" : "");
 }
 
-static int trim_locked(struct firn_log *log, const struct firn_retention *retention, bool dry_run,
-                       struct firn_trimmed *trimmed, struct firn_error *err)
+/* What lies from `unread` on stays, where that is not UINT64_MAX: `keeper` has not read it. */
+static int carry_out(struct firn_log *log, const struct firn_retention *retention, bool dry_run,
+                     uint64_t unread, const char *keeper, struct firn_trimmed *trimmed,
+                     struct firn_error *err)
 {
     struct plan plan;
     int rc = make_plan(log, retention, &plan, err);
     if (rc < 0)
         return rc;
+    lower_to(&plan, unread, keeper);
     *trimmed = (struct firn_trimmed){.first_index = plan.lowest, .next_index = plan.next};
-    if (plan.why)
+    if (plan.next > plan.lowest)
         count_segments(log, plan.next, trimmed);
     describe(&plan, trimmed);
-    return plan.why && !dry_run ? log_remove_locked(log, plan.next, err) : 0;
+    if (plan.next == plan.lowest || dry_run)
+        return 0;
+    rc = retention->keep_unread ? named_confirm(log, err) : 0;
+    return rc == 0 ? log_remove_locked(log, plan.next, err) : rc;
+}
+
+static int trim_locked(struct firn_log *log, const struct firn_retention *retention, bool dry_run,
+                       struct firn_trimmed *trimmed, struct firn_error *err)
+{
+    char keeper[FIRN_CURSOR_NAME_MAX + 1] = "";
+    uint64_t unread = UINT64_MAX;
+    int rc = retention->keep_unread ? named_hold(log, dry_run, &unread, keeper, err) : 0;
+    if (rc < 0)
+        return rc;
+    rc = carry_out(log, retention, dry_run, unread, keeper, trimmed, err);
+    if (retention->keep_unread && !dry_run)
+        named_release(log);
+    return rc;
 }
 
 int firn_log_trim(struct firn_log *log, const struct firn_retention *retention, bool dry_run,

@@ -290,6 +290,33 @@ static int check_checkpoint(struct verify *verify)
     return 0;
 }
 
+/* ---- named cursors ---- */
+
+static int check_named(struct verify *verify, struct firn_error *err)
+{
+    struct firn_log *log = verify->log;
+    struct firn_finding finding = {.file = NAMED_FILE};
+    struct firn_error why = {0};
+    struct named_table table;
+    finding.code = named_load(log->disk, log->dir, &table, &why);
+    if (finding.code == FIRN_ENOMEM)
+        return firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory to verify", log->dir);
+    if (finding.code < 0) {
+        finding.text = why.message;
+        return report(verify, &finding);
+    }
+    for (unsigned i = 0; i < 2 && finding.code == 0; i++) {
+        if (table.copies[i] == 0)
+            continue;
+        finding.code = table.copies[i];
+        finding.length = named_size(&table);
+        finding.offset = i * finding.length;
+        finding.text = "one of its two copies is damaged; the other one is used";
+    }
+    named_done(&table);
+    return finding.code < 0 ? report(verify, &finding) : 0;
+}
+
 /* ---- all of it ---- */
 
 /* Holes that recovery met and that no segment's scan can meet again. */
@@ -312,6 +339,8 @@ static int verify_all(struct verify *verify, struct firn_error *err)
     int rc = check_checkpoint(verify);
     if (rc == 0)
         rc = check_missing(verify);
+    if (rc == 0)
+        rc = check_named(verify, err);
     struct segment *segment = list_first(log);
     while (rc == 0 && segment) {
         verify->stats.segments++;

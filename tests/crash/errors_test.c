@@ -20,7 +20,7 @@
 
 enum { SEGMENT = 640 };
 
-static const char script[] = "aagpfrgtawcgrbafuagzuckucxagsarxsc";
+static const char script[] = "aagpfrngtawcgrbavfundagnzuckucxanvgsardxsc";
 
 struct kind {
     const char *name;

@@ -185,7 +185,11 @@ int machine_truncate(struct machine *machine, uint64_t index)
     int rc = firn_log_truncate(machine->log, index, &machine->err);
     if (rc == 0)
         model_collapse(&machine->model, machine->model.count - 1);
-    else if (rc == FIRN_ERANGE || firn_log_flush(machine->log, NULL) == 0)
+    if (rc != FIRN_ERANGE)
+        model_take_back(&machine->model, index, rc == 0);
+    if (rc == 0)
+        return 0;
+    if (rc == FIRN_ERANGE || firn_log_flush(machine->log, NULL) == 0)
         model_pop(&machine->model); /* it failed before it changed anything */
     return rc;
 }
@@ -196,6 +200,61 @@ int machine_remove(struct machine *machine, uint64_t index)
     if (index > model->lowest)
         model->lowest = index;
     int rc = firn_log_remove_before(machine->log, index, &machine->err);
+    if (rc == 0)
+        model->lowest_acknowledged = model->lowest;
+    return rc;
+}
+
+static const char *const cursor_names[MODEL_CURSORS] = {"first", "second"};
+
+int machine_commit(struct machine *machine, uint64_t first, uint64_t second)
+{
+    const struct firn_position positions[MODEL_CURSORS] = {
+        {.name = cursor_names[0], .index = first}, {.name = cursor_names[1], .index = second}};
+    int rc = firn_log_commit_positions(machine->log, positions, MODEL_CURSORS, &machine->err);
+    for (int i = 0; i < MODEL_CURSORS; i++)
+        model_move(&machine->model.cursors[i], positions[i].index, rc == 0);
+    return rc;
+}
+
+/* What is acknowledged is durable: that is as far as cursors go. */
+static int commit_both(struct machine *machine)
+{
+    machine_acknowledge(machine);
+    uint64_t next = machine->model.chain[0].next, lowest = machine->model.lowest;
+    return machine_commit(machine, next, lowest < next ? lowest + (next - lowest) / 2 : next);
+}
+
+static int remove_second(struct machine *machine)
+{
+    struct model_cursor *cursor = &machine->model.cursors[1];
+    int rc = firn_log_remove_position(machine->log, cursor_names[1], &machine->err);
+    bool known = rc == 0 || rc == FIRN_ENOENT;
+    model_move(cursor, MODEL_NO_CURSOR, known);
+    return known ? 0 : rc;
+}
+
+/* Never beyond a cursor; otherwise like a removal. */
+static int trim_read(struct machine *machine)
+{
+    const struct firn_retention keep = {.max_records = 2, .keep_unread = true};
+    struct model *model = &machine->model;
+    struct firn_trimmed planned;
+    int rc = firn_log_trim(machine->log, &keep, true, &planned, &machine->err);
+    if (rc < 0)
+        return rc;
+    for (int i = 0; i < MODEL_CURSORS; i++) {
+        uint64_t most = 0;
+        for (size_t k = 0; k < model->cursors[i].count; k++)
+            most = model->cursors[i].maybe[k] > most ? model->cursors[i].maybe[k] : most;
+        if (planned.next_index > planned.first_index && planned.next_index > most) {
+            wrong(machine, "what cursor '%s' has not read would be trimmed", cursor_names[i]);
+            abort();
+        }
+    }
+    if (planned.next_index > model->lowest)
+        model->lowest = planned.next_index;
+    rc = firn_log_trim(machine->log, &keep, false, NULL, &machine->err);
     if (rc == 0)
         model->lowest_acknowledged = model->lowest;
     return rc;
@@ -274,6 +333,12 @@ int machine_only(struct machine *machine, char operation, size_t value_bytes)
         return reopen(machine);
     case 'f':
         return flush(machine);
+    case 'n':
+        return commit_both(machine);
+    case 'd':
+        return remove_second(machine);
+    case 'v':
+        return trim_read(machine);
     case 'p':
         return firn_log_prepare(machine->log, 4096, &machine->err);
     default:
@@ -368,6 +433,32 @@ static bool check_state(struct machine *machine)
     return good;
 }
 
+/* Of two places below the lowest record each is as good as the other. */
+static bool may_be_at(const struct model_cursor *cursor, uint64_t index, uint64_t lowest)
+{
+    bool below = false;
+    for (size_t i = 0; i < cursor->count; i++)
+        below |= cursor->maybe[i] <= lowest;
+    return model_may_be(cursor, index) || (index <= lowest && below);
+}
+
+/* Each is where it may be, and is there from now on. */
+static bool check_cursors(struct machine *machine)
+{
+    for (int i = 0; i < MODEL_CURSORS; i++) {
+        struct firn_position position = {.index = MODEL_NO_CURSOR};
+        struct model_cursor *cursor = &machine->model.cursors[i];
+        int rc = firn_log_get_position(machine->log, cursor_names[i], &position, &machine->err);
+        if (rc < 0 && rc != FIRN_ENOENT)
+            return wrong(machine, "cursor '%s': %s", cursor_names[i], machine->err.message);
+        if (!may_be_at(cursor, position.index, machine->model.lowest))
+            return wrong(machine, "cursor '%s' is at %lld; acknowledged was %lld", cursor_names[i],
+                         (long long)position.index, (long long)cursor->maybe[0]);
+        model_move(cursor, position.index, true);
+    }
+    return true;
+}
+
 static int note_finding(void *arg, const struct firn_finding *finding)
 {
     return wrong(arg, "verify: %s at %llu: %s", finding->file, (unsigned long long)finding->offset,
@@ -382,7 +473,7 @@ bool machine_check(struct machine *machine)
     firn_log_get_recovery(machine->log, &recovery);
     if (recovery.damaged_ranges)
         return wrong(machine, "recovery reports damage: %s", recovery.text);
-    if (!check_state(machine))
+    if (!check_state(machine) || !check_cursors(machine))
         return false;
     if (firn_log_verify(machine->log, note_finding, machine, NULL, &machine->err) != 0) {
         if (!machine->why[0])

@@ -25,9 +25,10 @@ struct machine {
  * beside anything else, so that the log rotates; t truncate in the middle; u truncate the last
  * record; b remove the beginning up to the middle; x all of it; c close and open again; f flush;
  * s stream a record; p prepare space; w run the background work; z append a group that is
- * compressed; k append a batch that a client built. (One of those behind a torn one is proof that
+ * compressed; k append a batch that a client built (one of those behind a torn one is proof that
  * the log was durable up to there, which is true only where each is a group by itself: for mode
- * each.)
+ * each); n commit the positions of two named cursors, at the end and in the middle; d remove the
+ * second one; v trim to the last two records, but for what the cursors have not read.
  */
 #define MACHINE_OPERATIONS "agrtbc"
 
@@ -45,6 +46,8 @@ int machine_do(struct machine *machine, char operation);
 int machine_only(struct machine *machine, char operation, size_t value_bytes);
 int machine_truncate(struct machine *machine, uint64_t index);
 int machine_remove(struct machine *machine, uint64_t index);
+/* Commits positions of the two cursors, in one group. */
+int machine_commit(struct machine *machine, uint64_t first, uint64_t second);
 void machine_background(struct machine *machine);
 /* Learns from the log's figures what is durable. */
 void machine_acknowledge(struct machine *machine);

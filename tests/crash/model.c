@@ -18,6 +18,8 @@ int model_init(struct model *model, uint64_t first)
     model->chain = must(calloc(1, sizeof *model->chain));
     model->chain[0].next = first;
     model->count = 1;
+    for (int i = 0; i < MODEL_CURSORS; i++)
+        model_move(&model->cursors[i], MODEL_NO_CURSOR, true);
     return 0;
 }
 
@@ -147,6 +149,36 @@ void model_acknowledge(struct model *model, uint64_t epoch)
     model->count -= at;
 }
 
+void model_move(struct model_cursor *cursor, uint64_t index, bool acknowledged)
+{
+    if (acknowledged)
+        cursor->count = 0;
+    if (cursor->count == MODEL_MAYBE)
+        abort();
+    if (!model_may_be(cursor, index))
+        cursor->maybe[cursor->count++] = index;
+}
+
+bool model_may_be(const struct model_cursor *cursor, uint64_t index)
+{
+    for (size_t i = 0; i < cursor->count; i++)
+        if (cursor->maybe[i] == index)
+            return true;
+    return false;
+}
+
+void model_take_back(struct model *model, uint64_t index, bool acknowledged)
+{
+    for (int i = 0; i < MODEL_CURSORS; i++) {
+        struct model_cursor was = model->cursors[i], *cursor = &model->cursors[i];
+        cursor->count = acknowledged ? 0 : cursor->count;
+        for (size_t k = 0; k < was.count; k++) {
+            bool above = was.maybe[k] != MODEL_NO_CURSOR && was.maybe[k] > index;
+            model_move(cursor, above ? index : was.maybe[k], false);
+        }
+    }
+}
+
 static uint64_t mix(uint64_t hash, uint64_t value)
 {
     hash = (hash ^ value) * 0xbf58476d1ce4e5b9u;
@@ -162,5 +194,8 @@ uint64_t model_digest(const struct model *model)
         for (uint64_t at = model->lowest_acknowledged; at < state->next; at++)
             hash = mix(hash, state->stamps[at - model->first]);
     }
+    for (int i = 0; i < MODEL_CURSORS; i++)
+        for (size_t k = 0; k < model->cursors[i].count; k++)
+            hash = mix(hash, model->cursors[i].maybe[k] + 3 * (uint64_t)i);
     return hash;
 }

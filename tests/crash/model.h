@@ -31,12 +31,21 @@ struct model_state {
     uint64_t *stamps; /* of the records from `first` on */
 };
 
+/* A named cursor: what may be found, the acknowledged one first. */
+enum { MODEL_CURSORS = 2, MODEL_MAYBE = 64 };
+#define MODEL_NO_CURSOR UINT64_MAX
+struct model_cursor {
+    uint64_t maybe[MODEL_MAYBE];
+    size_t count;
+};
+
 struct model {
     uint64_t first; /* index of stamps[0] */
     uint64_t lowest_acknowledged, lowest;
     struct model_state *chain;
     size_t count;
     uint64_t counter; /* records ever made */
+    struct model_cursor cursors[MODEL_CURSORS];
 };
 
 int model_init(struct model *model, uint64_t first);
@@ -56,6 +65,11 @@ void model_append(struct model *model, struct model_state *state, uint64_t stamp
 void model_acknowledge(struct model *model, uint64_t epoch);
 /* State `at` is what is there. */
 void model_collapse(struct model *model, size_t at);
+/* The cursor may be at `index` too; or, acknowledged, is. */
+void model_move(struct model_cursor *cursor, uint64_t index, bool acknowledged);
+bool model_may_be(const struct model_cursor *cursor, uint64_t index);
+/* A truncation takes all cursors back; or may have done so. */
+void model_take_back(struct model *model, uint64_t index, bool acknowledged);
 /* A number for all that may be found. */
 uint64_t model_digest(const struct model *model);
 

@@ -83,7 +83,7 @@ static const char *read_only(struct machine *machine)
 
 static int one_operation(struct machine *machine, struct prng *prng)
 {
-    static const char operations[] = "aaaaaaaaaaggggggrrttuubbxccffppwwzzzkkkss";
+    static const char operations[] = "aaaaaaaaaaggggggrrttuubbxccffppwwzzzkkkssnnndvv";
     uint64_t lowest = machine->model.lowest, held = model_last(&machine->model)->next - lowest;
     char operation = operations[choose(prng, sizeof operations - 1)];
     if (operation == 'k' && machine->durability != FIRN_DURABILITY_EACH)
@@ -92,6 +92,11 @@ static int one_operation(struct machine *machine, struct prng *prng)
         return machine_truncate(machine, lowest + held - choose(prng, held / 4 + 1));
     if (operation == 'b')
         return machine_remove(machine, lowest + choose(prng, held / 2 + 1));
+    if (operation == 'n') {
+        machine_acknowledge(machine);
+        uint64_t next = machine->model.chain[0].next;
+        return machine_commit(machine, choose(prng, next + 1), choose(prng, next + 1));
+    }
     if (operation == 'w')
         machine_background(machine);
     uint64_t most = machine->segment_bytes < 4096 || choose(prng, 8) ? 60 : 1000;

@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include <firn/follow.h>
+
 #include "crash/machine.h"
 #include "lib/alloc.h"
 
@@ -178,6 +180,41 @@ static void remove_start(struct work *work)
     count_result(work, rc);
 }
 
+static int note_position(void *arg, const struct firn_position *position)
+{
+    uint64_t *sum = arg;
+    *sum += position->index;
+    return 0;
+}
+
+/* A call that wants memory is made again, and then does what it says. */
+static void commit_positions(struct work *work, uint64_t index)
+{
+    const struct firn_position both[] = {{.name = "a", .index = index}, {.name = "b", .index = 1}};
+    const struct firn_retention keep = {.max_records = 1, .keep_unread = true};
+    struct firn_position position;
+    uint64_t sum = 0;
+    int rc = FIRN_ENOMEM;
+    alloc_paused = false;
+    for (int i = 0; i < 2 && is_denied(rc); i++)
+        count_result(work, rc = firn_log_commit_positions(work->log, both, 2, &work->err));
+    for (int i = 0; i < 2 && (i == 0 || is_denied(rc)); i++)
+        count_result(work, rc = firn_log_get_position(work->log, "a", &position, &work->err));
+    for (int i = 0; i < 2 && (i == 0 || is_denied(rc)); i++) {
+        sum = 0;
+        count_result(work,
+                     rc = firn_log_list_positions(work->log, note_position, &sum, &work->err));
+    }
+    for (int i = 0; i < 2 && (i == 0 || is_denied(rc)); i++)
+        count_result(work, rc = firn_log_trim(work->log, &keep, true, NULL, &work->err));
+    for (int i = 0; i < 2 && (i == 0 || is_denied(rc)); i++)
+        count_result(work, rc = firn_log_remove_position(work->log, "b", &work->err));
+    alloc_paused = true;
+    assert_int_equal(rc, 0);
+    assert_int_equal(position.index, index);
+    assert_int_equal(sum, index + 1);
+}
+
 static void run(struct work *work)
 {
     int rc = start(work);
@@ -190,7 +227,11 @@ static void run(struct work *work)
     for (int i = 0; i < RECORDS && !work->poisoned; i++)
         append(work, i % 3 == 2 ? 3 : 1);
     if (!work->poisoned)
+        commit_positions(work, 5);
+    if (!work->poisoned)
         truncate_log(work);
+    if (!work->poisoned)
+        commit_positions(work, 6);
     if (!work->poisoned)
         read_all(work);
     if (!work->poisoned)
