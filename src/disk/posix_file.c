@@ -80,6 +80,8 @@ static int measure(const struct posix_file *file, const char *verb, const struct
 static ssize_t read_some(const struct posix_file *file, const struct iovec *iov, int count,
                          uint64_t offset)
 {
+    if (count == 1)
+        return pread(file->fd, iov->iov_base, iov->iov_len, (off_t)offset);
     return preadv(file->fd, iov, count, (off_t)offset);
 }
 

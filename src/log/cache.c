@@ -137,18 +137,19 @@ static bool is_full(struct firn_log *log)
 }
 
 int cache_floor(struct firn_log *log, struct segment *segment, uint32_t relative,
-                struct index_entry *entry, bool *found, struct firn_error *err)
+                struct index_entry *entry, struct index_entry *next, bool *found,
+                struct firn_error *err)
 {
     bool rebuilt;
     struct index *index = in_memory(log, segment);
     if (!index && !atomic_load(&segment->distrusted) && is_full(log) &&
         index_file_floor(segment->disk, segment->dir, segment->base, segment_durable_end(segment),
-                         relative, entry, found, NULL) == 0)
+                         relative, entry, next, found, NULL) == 0)
         return 0;
     int rc = index ? 0 : cache_get(log, segment, &index, &rebuilt, err);
     if (rc < 0)
         return rc;
-    *found = index_floor(index, relative, entry);
+    *found = index_floor_next(index, relative, entry, next);
     index_unref(index);
     return 0;
 }

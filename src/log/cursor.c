@@ -5,12 +5,31 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { READ_WINDOW = 8 * 1024 }; /* on the stack: most batches of single records fit */
+
+static const struct firn_cursor_options no_options = {0};
+
+/* Zeroed before. */
+static void init(struct firn_cursor *cursor, struct firn_log *log,
+                 const struct firn_cursor_options *options)
+{
+    follow_refresh(log);
+    uint64_t lowest = atomic_load_explicit(&log->lowest, memory_order_acquire);
+    cursor->log = log;
+    cursor->from = options->from;
+    cursor->to = options->to ? options->to : UINT64_MAX;
+    cursor->staged = options->staged && !log->options.read_only;
+    cursor->value_most = options->value_bytes ? options->value_bytes : UINT64_MAX;
+    cursor->place = options->from > lowest ? options->from : lowest;
+    scan_init(&cursor->scan, NULL, 0, 0, CURSOR_WINDOW_LEAST);
+    cursor->truncations = atomic_load_explicit(&log->truncations, memory_order_acquire);
+}
+
 int firn_cursor_open(struct firn_log *log, const struct firn_cursor_options *options,
                      struct firn_cursor **out, struct firn_error *err)
 {
-    static const struct firn_cursor_options none = {0};
     if (!options)
-        options = &none;
+        options = &no_options;
     uint64_t to = options->to ? options->to : UINT64_MAX;
     if (to < options->from)
         return firn_error_set(err, FIRN_EINVAL, 0, "a range from %llu to %llu",
@@ -18,16 +37,7 @@ int firn_cursor_open(struct firn_log *log, const struct firn_cursor_options *opt
     struct firn_cursor *cursor = calloc(1, sizeof *cursor);
     if (!cursor)
         return firn_error_set(err, FIRN_ENOMEM, 0, "no memory for a cursor");
-    follow_refresh(log);
-    uint64_t lowest = atomic_load(&log->lowest);
-    cursor->log = log;
-    cursor->from = options->from;
-    cursor->to = to;
-    cursor->staged = options->staged && !log->options.read_only;
-    cursor->value_most = options->value_bytes ? options->value_bytes : UINT64_MAX;
-    cursor->place = options->from > lowest ? options->from : lowest;
-    scan_init(&cursor->scan, NULL, 0, 0, CURSOR_WINDOW_LEAST);
-    cursor->truncations = atomic_load(&log->truncations);
+    init(cursor, log, options);
     if (options->at_end) {
         struct firn_log_info info;
         int rc = firn_log_get_info(log, &info, NULL);
@@ -40,10 +50,9 @@ int firn_cursor_open(struct firn_log *log, const struct firn_cursor_options *opt
     return 0;
 }
 
-void firn_cursor_close(struct firn_cursor *cursor)
+/* Releases all but the cursor itself. */
+static void done(struct firn_cursor *cursor)
 {
-    if (!cursor)
-        return;
     cursor_drop(cursor);
     scan_done(&cursor->scan);
     free(cursor->copy);
@@ -51,6 +60,13 @@ void firn_cursor_close(struct firn_cursor *cursor)
     pieces_done(&cursor->pieces);
     free(cursor->starts);
     free(cursor->headers);
+}
+
+void firn_cursor_close(struct firn_cursor *cursor)
+{
+    if (!cursor)
+        return;
+    done(cursor);
     free(cursor);
 }
 
@@ -404,15 +420,14 @@ int firn_cursor_skip(struct firn_cursor *cursor)
 int firn_log_read(struct firn_log *log, uint64_t index, struct firn_record **out,
                   struct firn_error *err)
 {
-    struct firn_cursor *cursor;
+    uint8_t window[READ_WINDOW];
+    struct firn_cursor cursor = {.plain = true};
     const struct firn_record *record;
-    int rc = firn_cursor_open(log, NULL, &cursor, err);
-    if (rc < 0)
-        return rc;
-    cursor->plain = true;
-    rc = firn_cursor_seek(cursor, index, err);
+    init(&cursor, log, &no_options);
+    scan_lend(&cursor.scan, window, sizeof window);
+    int rc = firn_cursor_seek(&cursor, index, err);
     if (rc == 0)
-        rc = firn_cursor_next(cursor, &record, err);
+        rc = firn_cursor_next(&cursor, &record, err);
     if (rc == FIRN_EEND || (rc == 0 && record->index != index))
         rc = firn_error_set(err, FIRN_ERANGE, 0, "%s: record %llu is not held", log->dir,
                             (unsigned long long)index);
@@ -421,6 +436,6 @@ int firn_log_read(struct firn_log *log, uint64_t index, struct firn_record **out
         if (!*out)
             rc = firn_error_set(err, FIRN_ENOMEM, 0, "no memory for a record");
     }
-    firn_cursor_close(cursor);
+    done(&cursor);
     return rc;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sparse index of a segment: for about every 4 KiB of store, a batch's relative base index,
+ * The sparse index of a segment: for about every 2 KiB of store, a batch's relative base index,
  * its position, and the highest timestamp up to and including it. Derived from the store, never
  * trusted: whoever uses an entry checks that the batch there has that base.
  *
@@ -16,7 +16,7 @@
 
 #include "base/snapshot.h"
 
-enum { INDEX_INTERVAL = 4096 }; /* bytes of store between entries, at least */
+enum { INDEX_INTERVAL = 2048 }; /* bytes of store between entries, at least */
 
 struct index_entry {
     uint32_t relative; /* base index of the batch, less the segment's */
@@ -45,6 +45,9 @@ size_t index_memory(const struct index *index); /* bytes */
 
 /* The last entry with relative <= `relative`, or false. */
 bool index_floor(const struct index *index, uint32_t relative, struct index_entry *entry);
+/* The same without times, and the entry behind it: *next; zeros: there is none. */
+bool index_floor_next(const struct index *index, uint32_t relative, struct index_entry *entry,
+                      struct index_entry *next);
 /* The last entry with position <= `position`, or false. */
 bool index_floor_position(const struct index *index, uint32_t position, struct index_entry *entry);
 /* The first entry with max_time >= `time`, or false. The first record of that time or later lies
@@ -69,12 +72,13 @@ int index_load(struct firn_disk *disk, const char *dir, uint64_t base, uint64_t 
                struct index **index, struct firn_error *err);
 
 /*
- * index_floor in the file <base>.index, a page at a time and as suspiciously; entry->max_time is
- * not known. *found false: no entry is low enough. FIRN_ENOENT, FIRN_EDAMAGED, FIRN_EIO.
+ * index_floor_next in the file <base>.index, a page at a time and as suspiciously; entry->max_time
+ * is not known, nor is *next at a page's end. *found false: no entry is low enough. FIRN_ENOENT,
+ * FIRN_EDAMAGED, FIRN_EIO.
  */
 int index_file_floor(struct firn_disk *disk, const char *dir, uint64_t base, uint64_t store_bytes,
-                     uint32_t relative, struct index_entry *entry, bool *found,
-                     struct firn_error *err);
+                     uint32_t relative, struct index_entry *entry, struct index_entry *next,
+                     bool *found, struct firn_error *err);
 
 /*
  * The last entry, from the files. FIRN_ENOENT, FIRN_EDAMAGED (as far as the last entries tell; also

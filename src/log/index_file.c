@@ -331,7 +331,8 @@ static int find_page(struct page *page, uint64_t entries, uint32_t relative, str
     return rc == 0 ? page_load(page, low, entries, err) : rc;
 }
 
-static bool page_floor(const struct page *page, uint32_t relative, struct index_entry *entry)
+static bool page_floor(const struct page *page, uint32_t relative, struct index_entry *entry,
+                       struct index_entry *next)
 {
     size_t low = 0, high = page->count;
     while (low < high) {
@@ -345,12 +346,16 @@ static bool page_floor(const struct page *page, uint32_t relative, struct index_
         return false;
     const uint8_t *bytes = page->bytes + (low - 1) * PLACE_BYTES;
     *entry = (struct index_entry){load_be_u32(bytes), load_be_u32(bytes + 4), INT64_MIN};
+    *next = (struct index_entry){.max_time = INT64_MIN};
+    bytes += PLACE_BYTES;
+    if (low < page->count)
+        *next = (struct index_entry){load_be_u32(bytes), load_be_u32(bytes + 4), INT64_MIN};
     return true;
 }
 
 int index_file_floor(struct firn_disk *disk, const char *dir, uint64_t base, uint64_t store_bytes,
-                     uint32_t relative, struct index_entry *entry, bool *found,
-                     struct firn_error *err)
+                     uint32_t relative, struct index_entry *entry, struct index_entry *next,
+                     bool *found, struct firn_error *err)
 {
     char path[DISK_PATH_SIZE];
     struct page page = {.file = NULL};
@@ -368,7 +373,7 @@ int index_file_floor(struct firn_disk *disk, const char *dir, uint64_t base, uin
     if (rc < 0)
         return rc;
     struct index_entry floor = {0};
-    bool any = page_floor(&page, relative, &floor);
+    bool any = page_floor(&page, relative, &floor, next);
     if (any && floor.position >= store_bytes)
         return FIRN_EDAMAGED;
     *found = any;

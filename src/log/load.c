@@ -155,6 +155,14 @@ static int read_batch(struct firn_cursor *cursor, uint64_t base, struct firn_err
                           (unsigned long long)cursor->hole.next_index - 1);
 }
 
+/* For the next read. Hardly ever a change, so that readers do not hinder each other. */
+static void note_count(struct segment *segment, uint32_t count)
+{
+    bool single = count == 1;
+    if (atomic_load_explicit(&segment->singles, memory_order_relaxed) != single)
+        atomic_store_explicit(&segment->singles, single, memory_order_relaxed);
+}
+
 /*
  * By way of the index; with `checked`, believing no header on the way. FIRN_ERANGE: the segment
  * ends before record *base.
@@ -169,6 +177,8 @@ static int load_located(struct firn_cursor *cursor, uint64_t index, bool checked
     cursor->has_hole = rc == FIRN_EDAMAGED || rc == FIRN_EIO;
     if (rc == 0)
         rc = read_batch(cursor, *base, err);
+    if (rc == 0)
+        note_count(cursor->segment, cursor->batch.count);
     /* A damaged header claimed a record that lies behind its batch. */
     if (!checked && cursor->has_hole && index >= cursor->hole.next_index)
         return load_located(cursor, index, true, base, err);

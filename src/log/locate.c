@@ -2,6 +2,8 @@
 /* From an index to the place of its batch, and the extent of damage. */
 #include "log/log_private.h"
 
+enum { EXTENT_MOST = 64 * 1024 };
+
 /* The bounds within which a segment's records must lie. */
 static uint64_t end_index(struct firn_log *log, const struct segment *segment, bool *last)
 {
@@ -53,12 +55,34 @@ static int damaged(const struct segment *segment, uint64_t position, enum batch_
                           (unsigned long long)position, batch_fault_text(fault));
 }
 
+/*
+ * How much to read for a record that lies behind one entry and before the next, so that one read
+ * serves: all of it; where records have a batch each, up to where this one's should end. Before the
+ * next entry lie INDEX_INTERVAL bytes and one batch.
+ */
+static size_t extent(const struct segment *segment, const struct index_entry *entry,
+                     const struct index_entry *next, uint64_t relative)
+{
+    if (next->position <= entry->position || next->relative <= entry->relative)
+        return LOG_BATCH_TARGET;
+    size_t bytes = next->position - entry->position;
+    if (bytes > EXTENT_MOST)
+        return 0;
+    if (!atomic_load_explicit(&segment->singles, memory_order_relaxed))
+        return bytes;
+    size_t each = bytes / (next->relative - entry->relative);
+    size_t likely = (size_t)(relative - entry->relative + 1) * each + each / 4;
+    return likely < bytes ? likely : bytes;
+}
+
 /* A batch header at `position` that says `base`? */
-static bool begins_at(struct scan *scan, uint64_t position, uint64_t end, uint64_t base)
+static bool begins_at(struct scan *scan, uint64_t position, size_t size, uint64_t end,
+                      uint64_t base)
 {
     struct batch batch;
     enum batch_fault fault;
     scan_seek(scan, position, end);
+    scan_fetch(scan, size);
     return scan_peek(scan, &batch, &fault, NULL) == 0 && batch.base == base;
 }
 
@@ -67,13 +91,14 @@ static int begin(struct firn_log *log, struct segment *segment, struct scan *sca
                  uint64_t index, uint64_t *base, struct firn_error *err)
 {
     bool found = false;
-    struct index_entry entry;
-    int rc = cache_floor(log, segment, (uint32_t)(index - segment->base), &entry, &found, err);
+    struct index_entry entry, next;
+    uint64_t relative = index - segment->base;
+    int rc = cache_floor(log, segment, (uint32_t)relative, &entry, &next, &found, err);
     if (rc < 0)
         return rc;
     if (found) {
         *base = segment->base + entry.relative;
-        if (begins_at(scan, entry.position, end, *base))
+        if (begins_at(scan, entry.position, extent(segment, &entry, &next, relative), end, *base))
             return 0;
         cache_distrust(log, segment);
     }

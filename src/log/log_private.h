@@ -57,6 +57,7 @@ struct segment {
     atomic_bool distrusted;           /* the file of its index was wrong */
     struct segment *newer, *older;    /* in the cache's order, under its lock */
     struct index_cache *cache;        /* whose order it is in; NULL: none */
+    atomic_bool singles;              /* the batch read last by way of the index has one record */
     _Atomic int64_t highest_time;     /* timestamp, once it is finished; INT64_MIN: not known */
     _Atomic uint64_t durable_end;     /* bytes; what lies before is durable */
     _Atomic uint64_t written_end;     /* bytes handed to the storage */
@@ -249,9 +250,10 @@ void cache_init(struct firn_log *log);
 /* A segment's index, with a reference; *rebuilt says whether it had to be made anew. */
 int cache_get(struct firn_log *log, struct segment *segment, struct index **index, bool *rebuilt,
               struct firn_error *err);
-/* index_floor by a plain read: changes no order. */
+/* index_floor_next by a plain read: changes no order. */
 int cache_floor(struct firn_log *log, struct segment *segment, uint32_t relative,
-                struct index_entry *entry, bool *found, struct firn_error *err);
+                struct index_entry *entry, struct index_entry *next, bool *found,
+                struct firn_error *err);
 /* A cursor enters the segment. Costs what loading its index costs, if it is not in memory. */
 void cache_touch(struct firn_log *log, struct segment *segment);
 /* The index of a finished segment need not stay in memory any more. */

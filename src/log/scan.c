@@ -45,10 +45,24 @@ void scan_init(struct scan *scan, struct firn_file *file, uint64_t position, uin
     };
 }
 
+void scan_lend(struct scan *scan, uint8_t *buffer, size_t capacity)
+{
+    scan->buffer = buffer;
+    scan->capacity = capacity;
+    scan->lent = true;
+}
+
+static void release_buffer(struct scan *scan)
+{
+    if (!scan->lent)
+        free(scan->buffer);
+    scan->lent = false;
+    scan->buffer = NULL;
+}
+
 void scan_done(struct scan *scan)
 {
-    free(scan->buffer);
-    scan->buffer = NULL;
+    release_buffer(scan);
     scan->capacity = scan->buffered = 0;
 }
 
@@ -102,7 +116,7 @@ static int make_room(struct scan *scan, size_t size, struct firn_error *err)
                                   capacity);
         if (kept > 0)
             memcpy(buffer, at_position(scan), kept);
-        free(scan->buffer);
+        release_buffer(scan);
         scan->buffer = buffer;
         scan->capacity = capacity;
     }
@@ -145,6 +159,15 @@ static int fill(struct scan *scan, size_t need, size_t ahead, struct firn_error 
     if (want > must && read_until(scan, want, NULL) == 0)
         return 0;
     return read_until(scan, must, err);
+}
+
+void scan_fetch(struct scan *scan, size_t size)
+{
+    if (scan->position >= scan->end)
+        return;
+    size = (size_t)least(size, scan->end - scan->position);
+    if (available(scan) < size && make_room(scan, size, NULL) == 0)
+        (void)read_until(scan, scan->position + size, NULL);
 }
 
 /* ---- batches -------------------------------------------------------------------------------- */

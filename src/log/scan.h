@@ -18,6 +18,7 @@ struct scan {
     size_t capacity;
     uint64_t buffer_at; /* position of buffer[0] */
     size_t buffered;
+    bool lent;           /* the buffer is the caller's */
     unsigned near_peeks; /* reads of headers in a row, each near the one before */
 };
 
@@ -26,10 +27,15 @@ struct scan {
 void scan_init(struct scan *scan, struct firn_file *file, uint64_t position, uint64_t end,
                size_t window);
 void scan_done(struct scan *scan);
+/* Before anything is read: memory of the caller's to begin with. */
+void scan_lend(struct scan *scan, uint8_t *buffer, size_t capacity);
 
 /* Goes on at another place, keeping what is buffered where it serves. What lies at or behind `end`
    is forgotten, so a lower end and then the old one have it read again. */
 void scan_seek(struct scan *scan, uint64_t position, uint64_t end);
+
+/* Reads `size` bytes from the position on at once, as far as that can be done. */
+void scan_fetch(struct scan *scan, size_t size);
 
 /*
  * The batch at `position`, checked (checksum; not the chain): `*bytes` points into the window until

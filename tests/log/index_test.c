@@ -67,6 +67,23 @@ static size_t naive_ceil(const struct index *index, int64_t time)
     return i;
 }
 
+/* That it is what index_floor finds, with what stands behind it. */
+static void assert_floor_next(const struct index *index, uint32_t relative, size_t floor)
+{
+    struct index_entry entry, next, expected = {0};
+    bool found = index_floor_next(index, relative, &entry, &next);
+    assert_int_equal(found, floor < index_count(index));
+    if (!found)
+        return;
+    if (floor + 1 < index_count(index))
+        index_get(index, floor + 1, &expected);
+    assert_int_equal(next.relative, expected.relative);
+    assert_int_equal(next.position, expected.position);
+    index_get(index, floor, &expected);
+    assert_int_equal(entry.relative, expected.relative);
+    assert_int_equal(entry.position, expected.position);
+}
+
 static void assert_lookups_are_right(const struct index *index)
 {
     size_t count = index_count(index);
@@ -76,6 +93,7 @@ static void assert_lookups_are_right(const struct index *index)
     for (uint32_t relative = 0; relative <= last.relative + 2; relative++) {
         bool found = index_floor(index, relative, &entry);
         assert_entry(found, &entry, index, naive_floor(index, relative, false));
+        assert_floor_next(index, relative, naive_floor(index, relative, false));
     }
     for (size_t i = 0; i < count; i++) {
         index_get(index, i, &last);
@@ -168,7 +186,7 @@ static void memory_is_little_at_first(void **state)
     assert_true(index_memory(index) < 1024);
     index_unref(index);
     index = random_index(&prng, 5000);
-    assert_true(index_memory(index) >= 5000 * sizeof(struct index_entry));
+    assert_true(index_memory(index) >= 5000 * 8);
     assert_true(index_memory(index) < 3 * 5000 * sizeof(struct index_entry));
     index_unref(index);
 }
