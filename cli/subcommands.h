@@ -10,6 +10,7 @@ int info_run(int argc, char **argv);
 int verify_run(int argc, char **argv);
 int truncate_run(int argc, char **argv);
 int tail_run(int argc, char **argv);
+int cursor_run(int argc, char **argv);
 int trim_run(int argc, char **argv);
 int copy_run(int argc, char **argv);
 int import_run(int argc, char **argv);

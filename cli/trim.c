@@ -18,6 +18,7 @@ struct trim_options {
     struct number age;
     struct number bytes;
     struct number records;
+    bool keep_unread;
     bool dry_run;
     bool quiet;
 };
@@ -41,6 +42,8 @@ static int parse(int argc, char **argv, struct trim_options *to, char ***operand
         {"keep-bytes", 'B', "SIZE", figures_parse_size, &to->bytes,
          "records beyond the last SIZE bytes: 64M, 10G"},
         {"keep-records", 'N', "N", figures_parse_number, &to->records, "records beyond the last N"},
+        {"keep-unread", 'U', NULL, NULL, &to->keep_unread,
+         "but nothing that a named cursor has not read"},
         {"dry-run", 'd', NULL, NULL, &to->dry_run, "say what would go, and change nothing"},
         {"quiet", 'q', NULL, NULL, &to->quiet, "do not say what was removed"},
     };
@@ -71,6 +74,7 @@ static struct firn_retention retention(struct firn_log *log, const struct trim_o
         .max_age_ms = options->age.given && options->age.value == 0 ? 1 : options->age.value,
         .max_bytes = options->bytes.value,
         .max_records = options->records.value,
+        .keep_unread = options->keep_unread,
     };
 }
 

@@ -11,7 +11,7 @@ _firn_argument()
     -F | --format) words='raw json' ;;
     -e | --expect-next | --first-index | -f | --from | -t | --to | -n | --count) words='' ;;
     --since | -u | --until | -b | --before | -o | --older-than) words='' ;;
-    -B | --keep-bytes | -N | --keep-records) words='' ;;
+    -B | --keep-bytes | -N | --keep-records | -c | --cursor) words='' ;;
     -k | --key-separator | --record-bytes | --segment-bytes | -s | --size) words='' ;;
     *) return 1 ;;
     esac
@@ -26,11 +26,12 @@ _firn_options()
             --expect-next --segment-bytes --record-bytes --size --quiet --help'
         ;;
     cat) words='--from --to --count --since --until --reverse --format --delimiter --key-separator --help' ;;
-    tail) words='--count --follow --format --delimiter --key-separator --help' ;;
+    tail) words='--count --follow --cursor --format --delimiter --key-separator --help' ;;
     info) words='--json --help' ;;
     verify | truncate | copy | import) words='--quiet --help' ;;
     export) words='--from --quiet --help' ;;
-    trim) words='--before --older-than --keep-bytes --keep-records --dry-run --quiet --help' ;;
+    cursor) words='--json --help' ;;
+    trim) words='--before --older-than --keep-bytes --keep-records --keep-unread --dry-run --quiet --help' ;;
     *) words='' ;;
     esac
 }
@@ -38,7 +39,7 @@ _firn_options()
 _firn()
 {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local subcommand=${COMP_WORDS[1]} words='' subcommands='append cat tail info verify truncate trim copy import export help'
+    local subcommand=${COMP_WORDS[1]} words='' subcommands='append cat tail info verify truncate trim cursor copy import export help'
     COMPREPLY=()
     # readline takes '=' as a word of its own: --format = json
     if [[ $current == '=' ]]; then

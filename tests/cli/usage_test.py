@@ -6,7 +6,7 @@ import unittest
 
 import support
 
-SUBCOMMANDS = "append", "cat", "tail", "info", "verify", "truncate", "trim"
+SUBCOMMANDS = "append", "cat", "tail", "info", "verify", "truncate", "trim", "cursor"
 
 
 class Usage(support.CommandTest):
