@@ -16,8 +16,10 @@
 
 #include <firn/follow.h>
 
+#include "base/codec.h"
 #include "crash/machine.h"
 #include "lib/alloc.h"
+#include "log/log_private.h"
 
 enum { SEGMENT = 640 };
 
@@ -46,7 +48,12 @@ static int start(struct work *work)
     alloc_paused = false;
     int rc = firn_env_new(&env_options, &work->env, &work->err);
     struct firn_log_options options = {
-        .disk = work->disk, .env = work->env, .segment_bytes = SEGMENT};
+        .disk = work->disk,
+        .env = work->env,
+        .segment_bytes = SEGMENT,
+        .compression = codec_can_pack(FIRN_COMPRESSION_ZSTD) ? FIRN_COMPRESSION_ZSTD
+                                                             : FIRN_COMPRESSION_NONE,
+    };
     if (rc == 0)
         rc = firn_log_open("log", &options, &work->log, &work->err);
     alloc_paused = true;
@@ -85,24 +92,42 @@ static void count_result(struct work *work, int rc)
                  work->err.message);
 }
 
+static int stream(struct work *work, struct firn_appended *appended)
+{
+    struct firn_spool *spool;
+    const struct firn_slice *value = &records->value;
+    int rc = firn_spool_open(work->log, records, 0, &spool, &work->err);
+    if (rc < 0)
+        return rc;
+    rc = firn_spool_write(spool, value->data, value->size, &work->err);
+    if (rc == 0)
+        rc = spool_spill(spool, &work->err);
+    if (rc == 0)
+        return firn_spool_finish(spool, NULL, appended, &work->err);
+    firn_spool_abandon(spool);
+    return rc;
+}
+
+/* `count` 0: streams one. */
 static int append(struct work *work, size_t count)
 {
     struct firn_appended appended = {0};
     struct model_state *state = model_push(&work->model);
-    for (size_t i = 0; i < count; i++) {
-        uint64_t stamp = model_stamp(&work->model, 90);
+    for (size_t i = 0; i < (count ? count : 1); i++) {
+        uint64_t stamp = model_stamp(&work->model, count == 3 ? MODEL_COMPRESSIBLE : 90);
         model_make(stamp, &made[i]);
         records[i] = made[i].record;
         model_append(&work->model, state, stamp);
     }
     alloc_paused = false;
-    int rc = firn_log_append(work->log, records, count, NULL, &appended, &work->err);
+    int rc = count ? firn_log_append(work->log, records, count, NULL, &appended, &work->err)
+                   : stream(work, &appended);
     firn_env_run(work->env);
     alloc_paused = true;
     if (rc == 0)
         model_collapse(&work->model, work->model.count - 1);
-    else if (!appended.epoch)
-        model_pop(&work->model);
+    else if (!appended.epoch && (count || rc != FIRN_EPOISONED))
+        model_pop(&work->model); /* a stream that poisons may be there */
     count_result(work, rc);
     return rc;
 }
@@ -225,7 +250,7 @@ static void run(struct work *work)
     if (rc < 0)
         fail_msg("opening: %s", work->err.message);
     for (int i = 0; i < RECORDS && !work->poisoned; i++)
-        append(work, i % 3 == 2 ? 3 : 1);
+        append(work, i % 3 == 2 ? 3 : i % 5 == 4 ? 0 : 1);
     if (!work->poisoned)
         commit_positions(work, 5);
     if (!work->poisoned)

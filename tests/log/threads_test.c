@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writers, readers, truncation, removal and verification of one log at the same time, on a memory
- * disk. What the records say is checked; that nothing races is the sanitizer's business.
+ * Writers, readers, streams, copies, truncation, removal and verification of one log at the same
+ * time, on a memory disk. What the records say is checked; that nothing races is the sanitizer's
+ * business.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +16,9 @@
 
 #include <cmocka.h>
 
-#include <firn/log.h>
+#include <firn/firn.h>
+
+#include "base/codec.h"
 
 /* cmocka's assertions may not fail in other threads than the test's. */
 static void check_equal(int line, long long found, long long expected)
@@ -27,6 +30,7 @@ static void check_equal(int line, long long found, long long expected)
 }
 
 enum { WRITERS = 4, APPENDS = 1500, READERS = 3, CHANGES = 25 };
+enum { STREAMS = 12, STREAM_PIECE = 50000, STREAM_PIECES = 14, COPIES = 8 };
 
 struct shared {
     struct firn_disk *disk;
@@ -68,6 +72,39 @@ static void *write_records(void *arg)
         check_equal(__LINE__, firn_log_append(shared->log, records, count, &options, NULL, NULL),
                     0);
         atomic_fetch_add(&shared->appended, 1);
+    }
+    return NULL;
+}
+
+/* Records that are too long for a spool's memory. */
+static void *stream_records(void *arg)
+{
+    static const uint8_t zeros[STREAM_PIECE];
+    struct shared *shared = arg;
+    for (uint64_t i = 0; i < STREAMS; i++) {
+        const struct body body = {.writer = 99, .number = i, .check = mix(99, i)};
+        struct firn_spool *spool;
+        check_equal(__LINE__, firn_spool_open(shared->log, NULL, 0, &spool, NULL), 0);
+        check_equal(__LINE__, firn_spool_write(spool, &body, sizeof body, NULL), 0);
+        for (int piece = 0; piece < STREAM_PIECES; piece++)
+            check_equal(__LINE__, firn_spool_write(spool, zeros, sizeof zeros, NULL), 0);
+        if (i % 4 == 3)
+            firn_spool_abandon(spool);
+        else
+            check_equal(__LINE__, firn_spool_finish(spool, NULL, NULL, NULL), 0);
+    }
+    return NULL;
+}
+
+/* Copies what changes meanwhile: whole, or refused. */
+static void *copy_log(void *arg)
+{
+    struct shared *shared = arg;
+    for (int i = 0; i < COPIES; i++) {
+        char dir[32];
+        snprintf(dir, sizeof dir, "copy-%d", i % 3);
+        int rc = firn_log_copy(shared->log, dir, NULL, NULL, NULL, NULL);
+        check_equal(__LINE__, true, rc == 0 || rc == FIRN_ERANGE || rc == FIRN_EMISMATCH);
     }
     return NULL;
 }
@@ -137,19 +174,29 @@ static void test_all_at_once(void **state)
 {
     (void)state;
     struct shared shared = {0};
-    pthread_t writers[WRITERS], readers[READERS], changer;
+    pthread_t writers[WRITERS], readers[READERS], changer, streamer, copier;
     assert_int_equal(firn_disk_memory_new(&shared.disk, NULL), 0);
     assert_int_equal(firn_env_new(NULL, &shared.env, NULL), 0);
     const struct firn_log_options options = {
-        .disk = shared.disk, .env = shared.env, .segment_bytes = 32 * 1024};
+        .disk = shared.disk,
+        .env = shared.env,
+        .segment_bytes = 32 * 1024,
+        .segment_overflow_bytes = 1024 * 1024,
+        .compression = codec_can_pack(FIRN_COMPRESSION_LZ4) ? FIRN_COMPRESSION_LZ4
+                                                            : FIRN_COMPRESSION_NONE,
+    };
     assert_int_equal(firn_log_open("log", &options, &shared.log, NULL), 0);
     for (int i = 0; i < WRITERS; i++)
         assert_int_equal(pthread_create(&writers[i], NULL, write_records, &shared), 0);
     for (int i = 0; i < READERS; i++)
         assert_int_equal(pthread_create(&readers[i], NULL, read_records, &shared), 0);
     assert_int_equal(pthread_create(&changer, NULL, change_shape, &shared), 0);
+    assert_int_equal(pthread_create(&streamer, NULL, stream_records, &shared), 0);
+    assert_int_equal(pthread_create(&copier, NULL, copy_log, &shared), 0);
     for (int i = 0; i < WRITERS; i++)
         pthread_join(writers[i], NULL);
+    pthread_join(streamer, NULL);
+    pthread_join(copier, NULL);
     pthread_join(changer, NULL);
     atomic_store(&shared.stop, true);
     for (int i = 0; i < READERS; i++)
