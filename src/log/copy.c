@@ -117,6 +117,9 @@ static int copy_next(struct copy *copy, struct firn_error *err)
         return put_batch(copy, removed, err);
     if (rc == FIRN_ERANGE && atomic_load(&copy->from->lowest) > lowest)
         return 0; /* removed just now: looks again */
+    if (rc == FIRN_EEND)
+        return firn_error_set(err, FIRN_ERANGE, 0, "%s: truncated while it was copied",
+                              copy->from->dir);
     return pass_over(copy, rc, err);
 }
 
