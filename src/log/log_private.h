@@ -64,7 +64,7 @@ struct segment {
     _Atomic uint64_t reserved_end;    /* bytes that may be written */
     uint64_t zeroed_end;              /* zeros ahead of the writer are durable up to here */
     uint64_t entered_end;             /* no claim begins before it: a writer was there */
-    atomic_bool finished;             /* a follower's: it grows no more */
+    atomic_bool finished;             /* it grows no more */
     bool writable;
     bool indexed;           /* its index is on storage (settle.c) */
     int64_t max_time;       /* highest timestamp so far (the committer's) */
@@ -318,6 +318,8 @@ void prepare_named(struct firn_log *log, struct segment *segment);
  * nobody will.
  */
 void prepare_await(struct firn_log *log, struct segment *segment, uint64_t from, uint64_t to);
+/* The segment grows no more: nobody zeroes or reserves in it from then on. */
+void prepare_finish(struct firn_log *log, struct segment *segment);
 /* Called by the committer after a group: has the background prepare if that pays. */
 void prepare_consider(struct firn_log *log, const struct commit_group *group, bool durable);
 /* Forgets what it knows of the segment that is written to, which is about to be another, and spares

@@ -51,8 +51,8 @@ static int reserve_locked(struct firn_log *log, struct segment *segment, uint64_
                           struct firn_error *err)
 {
     uint64_t end = atomic_load(&segment->reserved_end);
-    if (until <= end)
-        return 0;
+    if (until <= end || atomic_load(&segment->finished))
+        return 0; /* finished meanwhile: its caller plans anew */
     struct firn_file *file;
     int rc = segment_file(segment, &file, err);
     if (rc < 0)
@@ -280,6 +280,14 @@ void prepare_await(struct firn_log *log, struct segment *segment, uint64_t from,
     if (segment->entered_end < to)
         segment->entered_end = to;
     pthread_mutex_unlock(&prepare->lock);
+}
+
+void prepare_finish(struct firn_log *log, struct segment *segment)
+{
+    prepare_await(log, segment, 0, UINT64_MAX);
+    pthread_mutex_lock(&log->prepare.lock);
+    atomic_store(&segment->finished, true);
+    pthread_mutex_unlock(&log->prepare.lock);
 }
 
 /* With the lock. */

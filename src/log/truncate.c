@@ -159,7 +159,7 @@ static int carry_out(struct firn_log *log, struct segment *segment, const struct
         return rc;
     log->life_started = true;
     log->generation = log->checkpoint.generation;
-    prepare_await(log, segment, 0, UINT64_MAX);
+    prepare_finish(log, segment);
     prepare_forget(log);
     atomic_store_explicit(&log->durable_next, next->intent.cut.index, memory_order_release);
     atomic_fetch_add(&log->truncations, 1);
@@ -331,7 +331,7 @@ static int begin_at(struct firn_log *log, uint64_t index, struct firn_error *err
     if (rc < 0)
         return firn_error_set(err, rc, 0, "%s: the new first index could not be stored", log->dir);
     if (active)
-        prepare_await(log, active, 0, UINT64_MAX);
+        prepare_finish(log, active);
     prepare_forget(log);
     log->written_next = index;
     atomic_store(&log->written_index, index);

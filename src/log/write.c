@@ -56,7 +56,7 @@ int log_finish_active(struct firn_log *log, struct firn_error *err)
     int rc = segment_file(segment, &file, err);
     if (rc < 0)
         return rc;
-    prepare_await(log, segment, 0, UINT64_MAX);
+    prepare_finish(log, segment);
     uint64_t end = atomic_load(&segment->written_end);
     rc = disk_truncate(file, end, err);
     if (rc == 0)
