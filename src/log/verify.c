@@ -10,6 +10,8 @@
 
 enum { LARGE = 1024 * 1024 }; /* bytes of a batch that is not held in memory */
 
+enum { AGE_LOOKS = 10, AGE_PAUSE_NS = 1000000 };
+
 struct verify {
     struct firn_log *log;
     firn_finding_fn *each;
@@ -245,11 +247,22 @@ static int check_entries(struct verify *verify, struct segment *segment, struct 
     return rc == FIRN_EEND || rc == FIRN_EDAMAGED || rc == FIRN_EIO ? 0 : rc;
 }
 
+/* It is written in place: who meets that looks again. */
+static bool age_is_damaged(struct firn_log *log, uint64_t base)
+{
+    for (int i = 0; i < AGE_LOOKS; i++) {
+        if (age_check(log, base) != FIRN_EDAMAGED)
+            return false;
+        disk_sleep(log->disk, AGE_PAUSE_NS);
+    }
+    return true;
+}
+
 static int check_index(struct verify *verify, struct segment *segment, struct firn_error *err)
 {
     struct firn_log *log = verify->log;
     struct index *index;
-    if (age_check(log, segment->base) == FIRN_EDAMAGED) {
+    if (age_is_damaged(log, segment->base)) {
         int stopped = report_age(verify, segment->base);
         if (stopped)
             return stopped;
