@@ -26,6 +26,7 @@ static const struct entry entries[] = {
     {"peers", bench_peers, "the same work by other stores"},
     {"many", bench_many, "1,000 logs in one process"},
     {"large", bench_large, "large logs: opening them, reading at random"},
+    {"follow", bench_follow, "a follower in another process"},
     {"stream", bench_stream, "one very long record, in pieces"},
 };
 enum { ENTRIES = sizeof entries / sizeof entries[0] };

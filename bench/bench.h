@@ -55,6 +55,7 @@ int bench_peers(struct bench *bench);
 int bench_many(struct bench *bench);
 int bench_large(struct bench *bench);
 int bench_stream(struct bench *bench);
+int bench_follow(struct bench *bench);
 /* The program that bench_many runs: its memory is that of the logs alone. */
 int bench_many_child(const char *mode, const char *dir);
 
