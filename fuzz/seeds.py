@@ -6,6 +6,7 @@ Writes the inputs that were made by hand, DIRECTORY/<target>/<name> (default: fu
 again where a target's input changes its form; all other inputs were found by libFuzzer.
 """
 
+import gzip
 import pathlib
 import struct
 import sys
@@ -47,6 +48,23 @@ def batch_seeds():
     yield "zeros", bytes(2 + 64)
     yield "short", bytes([0, 0]) + KAFKA[:60]
     yield "cut-short", bytes([0, 0]) + KAFKA[:-1]
+
+
+def unpack_seeds():
+    gaps = b"".join(bytes([12, 0, 0, delta * 2, 1, 0, 0]) for delta in (0, 4, 10))
+    yield "kafka", bytes([3, 255]) + KAFKA[61:]
+    yield "kafka-long-values", bytes([3, 4]) + KAFKA[61:]
+    yield "kafka-one-too-many", bytes([4, 0]) + KAFKA[61:]
+    yield "gaps", bytes([3, 0]) + gaps
+    yield "long-varints", bytes([1, 0]) + bytes.fromhex("a4808000" "00" "00" "00" "01"
+                                                        "94808000" "30313233343536373839" "00")
+    yield "gzip", bytes([1, 0]) + gzip.compress(KAFKA[61:], mtime=0)
+    yield "snappy", bytes([1, 0]) + bytes([13, 8]) + b"abc" + bytes([38, 3, 0])
+    yield "snappy-framed", (bytes([1, 0]) + b"\x82SNAPPY\0\0\0\0\1\0\0\0\1\0\0\0\x08" +
+                            bytes([13, 8]) + b"abc" + bytes([38, 3, 0]))
+    yield "lz4", bytes([1, 0]) + bytes.fromhex("04224d186040820600008061626364656600000000")
+    yield "zstd", bytes([1, 0]) + bytes.fromhex("28b52ffd2006310000616263646566")
+    yield "nothing", b""
 
 
 def index_files(places, times, store=4096, how=0):
@@ -171,7 +189,8 @@ def recovery_seeds():
 def main():
     root = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "corpus"
     for target, seeds in (("batch", batch_seeds), ("index", index_seeds), ("scan", scan_seeds),
-                          ("checkpoint", checkpoint_seeds), ("recovery", recovery_seeds)):
+                          ("checkpoint", checkpoint_seeds), ("recovery", recovery_seeds),
+                          ("unpack", unpack_seeds)):
         (root / target).mkdir(parents=True, exist_ok=True)
         for name, data in seeds():
             (root / target / name).write_bytes(data)

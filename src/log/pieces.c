@@ -26,7 +26,7 @@ void pieces_start(struct pieces *pieces, struct firn_file *file, uint64_t positi
     pieces->at = position + BATCH_HEADER;
     pieces->end = position + batch->bytes;
     pieces->value_most = value_most;
-    record_iterate_bytes(&pieces->it, NULL, 0, batch);
+    record_iterate_bytes(&pieces->it, (const uint8_t *)"", 0, batch);
 }
 
 void pieces_done(struct pieces *pieces)
