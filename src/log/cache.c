@@ -13,6 +13,8 @@
  */
 #include "log/log_private.h"
 
+enum { EXTEND_BYTES = 128 * 1024 };
+
 /* ---- the order; with the lock ---- */
 
 static void unlink_segment(struct index_cache *cache, struct segment *segment)
@@ -128,6 +130,27 @@ int cache_get(struct firn_log *log, struct segment *segment, struct index **inde
     return rc;
 }
 
+/*
+ * A follower's segment grows: what was added since its index was made gets its entries, once it is
+ * long enough to matter.
+ */
+static void extend(struct firn_log *log, struct segment *segment, struct index *index)
+{
+    struct index_entry last = {.max_time = INT64_MIN};
+    uint64_t end = segment_durable_end(segment);
+    uint64_t done = atomic_load_explicit(&segment->extended_end, memory_order_relaxed);
+    if (segment->writable || end < done + EXTEND_BYTES || !log->follow.position)
+        return;
+    if (pthread_mutex_trylock(&log->follow.lock) != 0)
+        return; /* somebody else is at it, or the next lookup is */
+    if (index_count(index))
+        index_get(index, index_count(index) - 1, &last);
+    if (end > last.position + EXTEND_BYTES)
+        (void)segment_build_index(segment, index, last.position, end, &last.max_time, NULL);
+    atomic_store_explicit(&segment->extended_end, end, memory_order_relaxed);
+    pthread_mutex_unlock(&log->follow.lock);
+}
+
 static bool is_full(struct firn_log *log)
 {
     pthread_mutex_lock(&log->cache.lock);
@@ -149,6 +172,7 @@ int cache_floor(struct firn_log *log, struct segment *segment, uint32_t relative
     int rc = index ? 0 : cache_get(log, segment, &index, &rebuilt, err);
     if (rc < 0)
         return rc;
+    extend(log, segment, index);
     *found = index_floor_next(index, relative, entry, next);
     index_unref(index);
     return 0;

@@ -62,6 +62,7 @@ struct segment {
     _Atomic uint64_t durable_end;     /* bytes; what lies before is durable */
     _Atomic uint64_t written_end;     /* bytes handed to the storage */
     _Atomic uint64_t reserved_end;    /* bytes that may be written */
+    _Atomic uint64_t extended_end;    /* a follower's: its index goes up to there, about */
     uint64_t zeroed_end;              /* zeros ahead of the writer are durable up to here */
     uint64_t entered_end;             /* no claim begins before it: a writer was there */
     atomic_bool finished;             /* it grows no more */

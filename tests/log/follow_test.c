@@ -13,6 +13,8 @@
 
 #include <firn/firn.h>
 
+#include "log/log_private.h"
+
 enum { SEGMENT = 600, MANY = 3000 };
 
 struct fixture {
@@ -134,6 +136,37 @@ static struct firn_cursor *open_cursor(struct fixture *f)
     struct firn_cursor *cursor;
     OK(firn_cursor_open(f->reader, NULL, &cursor, &f->err));
     return cursor;
+}
+
+/* A reader's index of the segment that grows grows with it. */
+static void any_record_is_found_soon(void **state)
+{
+    struct fixture *f = *state;
+    const struct firn_append_options staged = {.no_wait = true};
+    uint8_t value[1000] = {0};
+    close_writer(f);
+    f->options.segment_bytes = 64 * 1024 * 1024;
+    f->options.durability = FIRN_DURABILITY_OS;
+    open_writer(f);
+    for (uint64_t count = 0; count < 5000; count += 500) {
+        for (uint64_t i = count; i < count + 500; i++) {
+            memcpy(value, &i, sizeof i);
+            const struct firn_record record = {.value = {value, sizeof value}};
+            OK(firn_log_append(f->writer, &record, 1, &staged, NULL, &f->err));
+        }
+        OK(firn_log_flush(f->writer, &f->err));
+        for (uint64_t i = count; i < count + 500; i += 7) {
+            struct firn_record *record;
+            OK(firn_log_read(f->reader, i, &record, &f->err));
+            assert_int_equal(record->index, i);
+            assert_memory_equal(record->value.data, &i, sizeof i);
+            firn_record_free(record);
+        }
+    }
+    struct segment *segment = list_find(f->reader, 4999);
+    uint64_t end = segment_durable_end(segment);
+    assert_true(end - atomic_load(&segment->extended_end) < 200 * 1024);
+    segment_unref(segment);
 }
 
 static void what_is_durable_is_seen(void **state)
@@ -348,6 +381,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         BOTH(what_is_durable_is_seen),
+        BOTH(any_record_is_found_soon),
         BOTH(a_late_reader_sees_the_same),
         BOTH(truncation_and_removal_are_noticed),
         BOTH(a_writer_that_comes_back_is_followed),
