@@ -20,7 +20,7 @@
 
 #include <firn/error.h>
 
-enum { WORKER_URGENT_ROW = 16 };
+enum { WORKER_URGENT_ROW = 4 };
 
 struct worker;
 

@@ -215,6 +215,14 @@ void index_cut(struct index *index, uint32_t position)
     atomic_store_explicit(&index->rise_count, rises, memory_order_release);
 }
 
+void index_cut_untimed(struct index *index)
+{
+    size_t rises = atomic_load_explicit(&index->rise_count, memory_order_relaxed);
+    if (rises > 0)
+        atomic_store_explicit(&index->count, rise_at(index, rises - 1)->number + 1,
+                              memory_order_release);
+}
+
 /* ---- looking up ----------------------------------------------------------------------------- */
 
 enum field { RELATIVE, POSITION };

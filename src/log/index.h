@@ -57,12 +57,23 @@ bool index_ceil_time(const struct index *index, int64_t time, struct index_entry
 /* Drops the entries whose position is >= `position`. Nobody may look up at the same time. */
 void index_cut(struct index *index, uint32_t position);
 
+/* Drops the entries behind the one that has raised the time last. As above. */
+void index_cut_untimed(struct index *index);
+
 /*
  * Writes <base>.index (relative, position) and <base>.timeindex (max_time, relative; only entries
  * that raise the time) in Kafka's format and syncs both; not the directory.
  */
 int index_store(const struct index *index, struct firn_disk *disk, const char *dir, uint64_t base,
                 struct firn_error *err);
+
+/*
+ * The same for the entries below `position` of a segment that grows, over what was stored of it
+ * before; nothing is synced. The end of this process leaves what is right or is refused; after a
+ * loss of power entries may be there without their times.
+ */
+int index_store_part(const struct index *index, struct firn_disk *disk, const char *dir,
+                     uint64_t base, uint32_t position, struct firn_error *err);
 
 /*
  * Reads them back. FIRN_ENOENT, FIRN_EDAMAGED (odd size, not ascending, position not below

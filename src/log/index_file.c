@@ -56,11 +56,13 @@ static int writer_room(struct writer *writer, size_t size, uint8_t **at, struct 
     return rc;
 }
 
-typedef int write_entries(struct writer *writer, const struct index *index, struct firn_error *err);
+/* Of the first `count` entries. */
+typedef int write_entries(struct writer *writer, const struct index *index, size_t count,
+                          struct firn_error *err);
 
-static int write_places(struct writer *writer, const struct index *index, struct firn_error *err)
+static int write_places(struct writer *writer, const struct index *index, size_t count,
+                        struct firn_error *err)
 {
-    size_t count = index_count(index);
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < count; i++) {
         struct index_entry entry;
@@ -73,9 +75,9 @@ static int write_places(struct writer *writer, const struct index *index, struct
     return rc;
 }
 
-static int write_times(struct writer *writer, const struct index *index, struct firn_error *err)
+static int write_times(struct writer *writer, const struct index *index, size_t count,
+                       struct firn_error *err)
 {
-    size_t count = index_count(index);
     int64_t last = 0;
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < count; i++) {
@@ -92,26 +94,28 @@ static int write_times(struct writer *writer, const struct index *index, struct 
     return rc;
 }
 
-static int store_file(const struct index *index, struct firn_disk *disk, const char *path,
-                      write_entries *write, struct firn_error *err)
+/* `whole`: anew, and synced. */
+static int store_file(const struct index *index, size_t count, struct firn_disk *disk,
+                      const char *path, write_entries *write, bool whole, struct firn_error *err)
 {
     struct writer writer = {0};
     int rc = disk_open(disk, path, FIRN_OPEN_WRITE | FIRN_OPEN_CREATE, &writer.file, err);
     if (rc != 0)
         return rc;
-    rc = disk_truncate(writer.file, 0, err);
+    if (whole)
+        rc = disk_truncate(writer.file, 0, err);
     if (rc == 0)
-        rc = write(&writer, index, err);
+        rc = write(&writer, index, count, err);
     if (rc == 0)
         rc = writer_flush(&writer, err);
-    if (rc == 0)
+    if (rc == 0 && whole)
         rc = disk_sync(writer.file, err);
     disk_close(writer.file);
     return rc;
 }
 
-int index_store(const struct index *index, struct firn_disk *disk, const char *dir, uint64_t base,
-                struct firn_error *err)
+static int store(const struct index *index, size_t count, struct firn_disk *disk, const char *dir,
+                 uint64_t base, bool whole, struct firn_error *err)
 {
     char path[DISK_PATH_SIZE], times_path[DISK_PATH_SIZE];
     int rc = file_path(path, sizeof path, dir, base, "index", err);
@@ -119,14 +123,34 @@ int index_store(const struct index *index, struct firn_disk *disk, const char *d
         rc = file_path(times_path, sizeof times_path, dir, base, "timeindex", err);
     if (rc < 0)
         return rc;
-    rc = store_file(index, disk, path, write_places, err);
+    /* The times first: who reads meanwhile finds one for no entry, not an entry without its own. */
+    rc = store_file(index, count, disk, times_path, write_times, whole, err);
     if (rc == 0)
-        rc = store_file(index, disk, times_path, write_times, err);
+        rc = store_file(index, count, disk, path, write_places, whole, err);
     if (rc < 0) { /* none is better than half of one */
         disk_remove(disk, path, NULL);
         disk_remove(disk, times_path, NULL);
     }
     return rc;
+}
+
+int index_store(const struct index *index, struct firn_disk *disk, const char *dir, uint64_t base,
+                struct firn_error *err)
+{
+    return store(index, index_count(index), disk, dir, base, true, err);
+}
+
+int index_store_part(const struct index *index, struct firn_disk *disk, const char *dir,
+                     uint64_t base, uint32_t position, struct firn_error *err)
+{
+    struct index_entry entry;
+    size_t count = index_count(index);
+    for (; count > 0; count--) {
+        index_get(index, count - 1, &entry);
+        if (entry.position < position)
+            break;
+    }
+    return store(index, count, disk, dir, base, false, err);
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */

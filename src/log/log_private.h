@@ -8,7 +8,7 @@
  * - `list`: published atomically; changed under `list_lock`; readers are inside `grace`.
  * - `checkpoint` and its file: under `checkpoint_lock`.
  * - `admin`: one change of shape (truncate, remove, settle) at a time. Order of locks: admin,
- *   freeze, then one of the others; the committing role never takes `admin`.
+ *   freeze, then one of the others; the committing role never waits for `admin`.
  */
 #ifndef LOG_PRIVATE_H
 #define LOG_PRIVATE_H
@@ -68,6 +68,7 @@ struct segment {
     atomic_bool finished;             /* it grows no more */
     bool writable;
     bool indexed;           /* its index is on storage (settle.c) */
+    uint64_t indexed_end;   /* bytes of store that it covers there while it grows (settle's) */
     int64_t max_time;       /* highest timestamp so far (the committer's) */
     int64_t mark_due;       /* the committer's: no mark of age is made before */
     struct age_marks marks; /* under the log's age_lock */
@@ -102,6 +103,9 @@ int segment_build_index(struct segment *segment, struct index *index, uint64_t f
  */
 int segment_resume_index(struct segment *segment, uint64_t end, bool *rebuilt,
                          struct firn_error *err);
+/* What is stored of the index of a segment that grew, as far as it can be relied on for what lies
+   before `end`; or an empty one. NULL: no memory. */
+struct index *segment_load_part(struct segment *segment, uint64_t end);
 /* Removes the indexes, if that can be done: a stale one would do no harm. */
 void segment_discard_index(struct firn_disk *disk, const char *dir, uint64_t base);
 /* Removes store and indexes; what is missing already is fine. */
@@ -378,6 +382,11 @@ int settle_scanned(struct firn_log *log, uint64_t from, const struct place *end,
                    struct firn_error *err);
 /* Writes indexes of finished segments and a checkpoint at the durable end. */
 int settle(struct firn_log *log, struct firn_error *err);
+/*
+ * By the committer, so that the checkpoint keeps up when the background can't: `place` is durable.
+ * Moves on within the segment of the last checkpoint; to the next one only where that is overdue.
+ */
+int settle_here(struct firn_log *log, const struct place *place, struct firn_error *err);
 /* The same, with the clean marker, both slots. Only when nobody else works on the log. */
 int settle_clean(struct firn_log *log, struct firn_error *err);
 

@@ -151,29 +151,55 @@ int segment_remove_files(struct firn_disk *disk, const char *dir, uint64_t base,
     return 0;
 }
 
-/* Whether an entry names a batch. */
-static bool entry_holds(struct segment *segment, const struct index_entry *entry, uint64_t end)
+/* The header of the batch that the entry names; false: none. */
+static bool read_named(struct segment *segment, const struct index_entry *entry, uint64_t end,
+                       struct batch *batch)
 {
     struct firn_file *file;
     struct scan scan;
-    struct batch batch;
     enum batch_fault fault;
     if (segment_file(segment, &file, NULL) < 0)
         return false;
     scan_init(&scan, file, entry->position, end, BATCH_HEADER);
-    int rc = scan_peek(&scan, &batch, &fault, NULL);
+    int rc = scan_peek(&scan, batch, &fault, NULL);
     scan_done(&scan);
-    return rc == 0 && batch.base == segment->base + entry->relative;
+    return rc == 0 && batch->base == segment->base + entry->relative;
+}
+
+/* Zeros, which a loss of power may leave, would be a first entry too, but for the time. */
+static bool first_is_right(struct segment *segment, const struct index *index, uint64_t end)
+{
+    struct index_entry first;
+    struct batch batch;
+    if (index_count(index) == 0)
+        return true;
+    index_get(index, 0, &first);
+    return read_named(segment, &first, end, &batch) && batch.max_time == first.max_time;
+}
+
+struct index *segment_load_part(struct segment *segment, uint64_t end)
+{
+    struct index *index;
+    uint64_t most = atomic_load(&segment->reserved_end); /* it may be ahead of the checkpoint */
+    if (index_load(segment->disk, segment->dir, segment->base, most, &index, NULL) < 0)
+        return index_new();
+    index_cut_untimed(index);
+    index_cut(index, (uint32_t)end);
+    if (first_is_right(segment, index, end))
+        return index;
+    index_unref(index);
+    return index_new();
 }
 
 int segment_resume_index(struct segment *segment, uint64_t end, bool *rebuilt,
                          struct firn_error *err)
 {
     struct index_entry last = {.max_time = INT64_MIN};
+    struct batch batch;
     struct index *index = atomic_load(&segment->index);
     if (index_count(index))
         index_get(index, index_count(index) - 1, &last);
-    if (index_count(index) && !entry_holds(segment, &last, end)) {
+    if (index_count(index) && !read_named(segment, &last, end, &batch)) {
         struct index *fresh = index_new();
         if (!fresh)
             return firn_error_set(err, FIRN_ENOMEM, 0, "no memory for an index");

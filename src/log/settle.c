@@ -2,9 +2,16 @@
 /*
  * Settling: what is durable gets its indexes on storage and a checkpoint behind it, so that the
  * next opening after a crash scans only what follows. Done in the background, and at close together
- * with the clean marker. Indexes come before the checkpoint that passes them.
+ * with the clean marker. Indexes come before the checkpoint that passes them. Within a segment none
+ * are due: there the committer moves the checkpoint on itself, or a writer in a hurry would leave
+ * it far behind; and where the background does not come to it in time, from one to the next.
  */
 #include "log/log_private.h"
+
+enum {
+    PARTS = 8, /* of a segment, after which its index is stored */
+    OVERDUE_BYTES = 2 * LOG_CHECKPOINT_BYTES,
+};
 
 static struct place durable_place(struct firn_log *log)
 {
@@ -114,6 +121,60 @@ static int store_age(struct firn_log *log, uint64_t base, struct firn_error *err
     return rc;
 }
 
+static bool is_ahead(const struct place *a, const struct place *b)
+{
+    return a->segment != b->segment ? a->segment > b->segment : a->position > b->position;
+}
+
+/* Moves the checkpoint on to `place`, if that is ahead of it and `crosses` or in its segment. */
+static int move_on(struct firn_log *log, const struct place *place, bool crosses,
+                   struct firn_error *err)
+{
+    int rc = 0;
+    pthread_mutex_lock(&log->checkpoint_lock);
+    struct checkpoint next = log->checkpoint;
+    if (is_ahead(place, &next.durable) && (crosses || next.durable.segment == place->segment)) {
+        next.durable = *place;
+        rc = store_checkpoint(log, &next, false, err);
+    }
+    pthread_mutex_unlock(&log->checkpoint_lock);
+    return rc;
+}
+
+int settle_here(struct firn_log *log, const struct place *place, struct firn_error *err)
+{
+    uint64_t settled = settled_segment(log);
+    if (settled == place->segment)
+        return move_on(log, place, false, err);
+    /* Whoever has `admin` may wait for the committer: it does not wait for him. */
+    if (place->position < OVERDUE_BYTES || pthread_mutex_trylock(&log->admin) != 0)
+        return 0;
+    int rc = store_indexes(log, settled, place->segment, NULL) < 0 ? 0
+                                                                   : move_on(log, place, true, err);
+    pthread_mutex_unlock(&log->admin);
+    return rc;
+}
+
+/*
+ * The index of the segment that grows, now and then, so that recovery need not read all of the
+ * segment to make it anew. Nothing relies on it: a failure costs nothing else.
+ */
+static void store_part(struct firn_log *log, const struct place *place)
+{
+    struct index *index;
+    bool rebuilt;
+    struct segment *segment = list_find(log, place->segment);
+    if (segment && segment->base == place->segment &&
+        place->position >= segment->indexed_end + log->options.segment_bytes / PARTS &&
+        cache_get(log, segment, &index, &rebuilt, NULL) == 0) {
+        (void)index_store_part(index, log->disk, log->dir, segment->base, (uint32_t)place->position,
+                               NULL);
+        segment->indexed_end = place->position;
+        index_unref(index);
+    }
+    segment_unref(segment);
+}
+
 int settle(struct firn_log *log, struct firn_error *err)
 {
     struct place place = durable_place(log);
@@ -122,12 +183,9 @@ int settle(struct firn_log *log, struct firn_error *err)
         rc = store_age(log, place.segment, err);
     if (rc < 0)
         return rc; /* nothing is lost: the next one tries again */
-    pthread_mutex_lock(&log->checkpoint_lock);
-    struct checkpoint next = log->checkpoint;
-    next.durable = place;
+    store_part(log, &place);
     struct firn_error cause = {0};
-    rc = store_checkpoint(log, &next, false, &cause);
-    pthread_mutex_unlock(&log->checkpoint_lock);
+    rc = move_on(log, &place, true, &cause);
     if (rc < 0)
         commit_poison(&log->commit, &cause);
     if (rc < 0 && err)

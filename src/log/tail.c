@@ -223,13 +223,15 @@ static int scan_segment(struct segment_scan *at, struct segment *before, uint64_
 {
     struct segment *segment = at->segment;
     at->size = atomic_load(&segment->reserved_end);
-    at->index = index_new();
-    if (!at->index)
+    struct index *index = from > 0 ? segment_load_part(segment, from) : index_new();
+    if (!index)
         return firn_error_set(err, FIRN_ENOMEM, 0, "no memory for an index");
-    atomic_store(&segment->index, at->index);
+    atomic_store(&segment->index, index);
     int rc = segment_file(segment, &at->file, err);
+    bool rebuilt;
     if (rc == 0 && from > 0)
-        rc = segment_build_index(segment, at->index, 0, from, &segment->max_time, err);
+        rc = segment_resume_index(segment, from, &rebuilt, err);
+    at->index = atomic_load(&segment->index);
     if (rc == 0 && segment->base == at->tail->from.segment)
         rc = start_generation(at, before, from, err);
     if (rc < 0)

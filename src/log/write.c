@@ -229,6 +229,11 @@ int log_write(void *owner, struct commit_group *group, bool durable, struct firn
         rc = write_group(log, group, durable, err);
     if (rc == 0 && durable && log->unsynced)
         rc = sync_active(log, err);
+    if (rc == 0 && durable && log->settled_bytes >= LOG_CHECKPOINT_BYTES) {
+        struct segment *active = log->active;
+        struct place end = {active->base, atomic_load(&active->written_end), log->written_next};
+        rc = settle_here(log, &end, err);
+    }
     if (rc < 0)
         return rc;
     prepare_consider(log, group, durable);
