@@ -104,6 +104,13 @@ static struct segment_list *copy_range(const struct segment_list *old, size_t fr
     return list;
 }
 
+/* at[from..to) leave the list. */
+static void unlist(const struct segment_list *list, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++)
+        handles_unlist(list->at[i]);
+}
+
 static void replace(struct firn_log *log, struct segment_list *list)
 {
     struct segment_list *old = current(log);
@@ -119,6 +126,7 @@ int list_append(struct firn_log *log, struct segment *segment)
     struct segment_list *old = current(log);
     struct segment_list *list = copy_range(old, 0, old ? old->count : 0);
     if (list) {
+        handles_list(log, segment);
         list->at[list->count++] = segment;
         replace(log, list);
     }
@@ -136,8 +144,11 @@ int list_keep(struct firn_log *log, uint64_t keep_from, uint64_t keep_to)
     while (to > from && old->at[to - 1]->base > keep_to)
         to--;
     struct segment_list *list = copy_range(old, from, to);
-    if (list)
+    if (list) {
+        unlist(old, 0, from);
+        unlist(old, to, count);
         replace(log, list);
+    }
     pthread_mutex_unlock(&log->list_lock);
     return list ? 0 : FIRN_ENOMEM;
 }
@@ -148,9 +159,13 @@ int list_set(struct firn_log *log, struct segment **segments, size_t count)
     if (!list)
         return FIRN_ENOMEM;
     list->count = count;
-    for (size_t i = 0; i < count; i++)
-        list->at[i] = segments[i];
     pthread_mutex_lock(&log->list_lock);
+    struct segment_list *old = current(log);
+    unlist(old, 0, old ? old->count : 0);
+    for (size_t i = 0; i < count; i++) {
+        list->at[i] = segments[i];
+        handles_list(log, segments[i]);
+    }
     replace(log, list);
     pthread_mutex_unlock(&log->list_lock);
     return 0;
@@ -165,6 +180,8 @@ int list_replace_end(struct firn_log *log, struct segment *segment)
         to--;
     struct segment_list *list = copy_range(old, 0, to);
     if (list) {
+        unlist(old, to, old ? old->count : 0);
+        handles_list(log, segment);
         list->at[list->count++] = segment;
         replace(log, list);
     }

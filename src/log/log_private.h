@@ -28,6 +28,7 @@
 #include "log/batch.h"
 #include "log/checkpoint.h"
 #include "log/follow.h"
+#include "log/handles.h"
 #include "log/index.h"
 #include "log/named.h"
 #include "log/record.h"
@@ -72,6 +73,11 @@ struct segment {
     int64_t max_time;       /* highest timestamp so far (the committer's) */
     int64_t mark_due;       /* the committer's: no mark of age is made before */
     struct age_marks marks; /* under the log's age_lock */
+
+    _Atomic(struct handles *) handles; /* handles.c; NULL: it was in no list yet */
+    struct segment *file_next, *file_previous;
+    struct firn_file *late_file;
+    atomic_bool listed, file_used;
 };
 
 struct segment_list {
@@ -211,6 +217,7 @@ struct firn_log {
     _Atomic int64_t last_write; /* of all that is written, ms; INT64_MIN: not known */
     int64_t age_stored;         /* when the active segment's marks were, ms (settle's) */
     struct index_cache cache;
+    struct handles handles;
     struct follow follow;
     struct named named;
     struct prepare prepare;

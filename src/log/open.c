@@ -99,6 +99,7 @@ static struct firn_log *new_log(const char *dir, const struct firn_log_options *
     }
     fill_options(log, options);
     cache_init(log);
+    handles_init(log);
     follow_init(log);
     named_init(log);
     pthread_mutex_init(&log->age_lock, NULL);
@@ -129,6 +130,7 @@ static void free_log(struct firn_log *log)
     disk_unlock(log->disk, log->lock);
     if (log->own_env)
         firn_env_free(log->env);
+    handles_done(log);
     pthread_mutex_destroy(&log->cache.lock);
     pthread_mutex_destroy(&log->age_lock);
     pthread_mutex_destroy(&log->list_lock);

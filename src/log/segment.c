@@ -24,7 +24,7 @@ struct segment *segment_new(struct firn_disk *disk, const char *dir, uint64_t ba
 
 struct segment *segment_ref(struct segment *segment)
 {
-    atomic_fetch_add_explicit(&segment->refs, 1, memory_order_relaxed);
+    atomic_fetch_add(&segment->refs, 1); /* before its file is looked at: handles.c */
     return segment;
 }
 
@@ -32,7 +32,9 @@ void segment_unref(struct segment *segment)
 {
     if (!segment || atomic_fetch_sub_explicit(&segment->refs, 1, memory_order_acq_rel) > 1)
         return;
+    handles_forget(segment);
     disk_close(atomic_load(&segment->file));
+    disk_close(segment->late_file);
     cache_forget(segment);
     index_unref(atomic_load(&segment->index));
     age_marks_free(&segment->marks);
@@ -67,21 +69,33 @@ int segment_path(const struct segment *segment, char *path, size_t size, struct 
                           segment->spare_name[0] ? segment->spare_name : name, err);
 }
 
+static int open_file(struct segment *segment, struct firn_file **file, struct firn_error *err)
+{
+    char path[DISK_PATH_SIZE];
+    unsigned flags = segment->writable ? FIRN_OPEN_WRITE : FIRN_OPEN_READ;
+    int rc = segment_path(segment, path, sizeof path, err);
+    if (rc == 0)
+        rc = disk_open(segment->disk, path, flags, file, err);
+    if (rc == FIRN_EMFILE && handles_relieve(segment))
+        rc = disk_open(segment->disk, path, flags, file, err);
+    return rc;
+}
+
 int segment_file(struct segment *segment, struct firn_file **out, struct firn_error *err)
 {
-    struct firn_file *file = atomic_load_explicit(&segment->file, memory_order_acquire);
+    struct firn_file *file = atomic_load(&segment->file);
+    if (!atomic_load_explicit(&segment->file_used, memory_order_relaxed))
+        atomic_store_explicit(&segment->file_used, true, memory_order_relaxed);
     if (!file) {
-        char path[DISK_PATH_SIZE];
-        int rc = segment_path(segment, path, sizeof path, err);
-        if (rc == 0)
-            rc = disk_open(segment->disk, path,
-                           segment->writable ? FIRN_OPEN_WRITE : FIRN_OPEN_READ, &file, err);
+        int rc = open_file(segment, &file, err);
         if (rc < 0)
             return rc;
         struct firn_file *other = NULL;
         if (!atomic_compare_exchange_strong(&segment->file, &other, file)) {
             disk_close(file);
             file = other;
+        } else {
+            handles_opened(segment);
         }
     }
     *out = file;

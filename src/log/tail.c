@@ -247,6 +247,23 @@ static int scan_segment(struct segment_scan *at, struct segment *before, uint64_
     return rc == FIRN_EEND ? 0 : rc;
 }
 
+/* Its file stays open meanwhile. */
+static int scan_held(struct segment_scan *at, struct segment *before, uint64_t from,
+                     struct firn_error *err)
+{
+    struct tail *tail = at->tail;
+    struct segment *segment = segment_ref(at->segment);
+    int rc = scan_segment(at, before, from, err);
+    if (rc == 0) {
+        tail->end = (struct place){segment->base, segment_durable_end(segment), at->expected};
+        tail->nonzero_end = tail->end.position;
+    }
+    if (rc == 0 && at->next_base == UINT64_MAX && at->size > tail->end.position)
+        rc = scan_last_nonzero(at->file, tail->end.position, at->size, &tail->nonzero_end, err);
+    segment_unref(segment);
+    return rc;
+}
+
 /*
  * Where scanning begins: the checkpoint's place, or what is left of the log before it. A segment
  * that ends before that place is looked at whole.
@@ -287,14 +304,8 @@ int tail_scan(struct firn_log *log, struct tail *tail, struct firn_error *err)
             .next_base = i + 1 < list->count ? list->at[i + 1]->base : UINT64_MAX,
             .expected = first ? expected : segment->base,
         };
-        int rc = scan_segment(&at, i > 0 ? list->at[i - 1] : NULL, first ? tail->from.position : 0,
-                              err);
-        if (rc < 0)
-            return rc;
-        tail->end = (struct place){segment->base, segment_durable_end(segment), at.expected};
-        tail->nonzero_end = tail->end.position;
-        if (at.next_base == UINT64_MAX && at.size > tail->end.position)
-            rc = scan_last_nonzero(at.file, tail->end.position, at.size, &tail->nonzero_end, err);
+        int rc = scan_held(&at, i > 0 ? list->at[i - 1] : NULL, first ? tail->from.position : 0,
+                           err);
         if (rc < 0)
             return rc;
     }
