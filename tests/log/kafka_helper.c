@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For kafka_test.py: `write DIR` makes a log with records of all kinds; `read DIR` prints a log's
- * records, one per line: index, timestamp, key, value, headers; bytes in hexadecimal, "-" for none.
+ * For kafka_test.py: `write DIR [COMPRESSION]` makes a log with records of all kinds; `read DIR`
+ * prints a log's records, one per line: index, timestamp, key, value, headers; bytes in
+ * hexadecimal, "-" for none.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,9 +85,10 @@ static void make(unsigned n, struct firn_record *record, struct firn_header head
     record->header_count = n % 5 < 3 ? n % 5 : 0;
 }
 
-static int write_log(const char *dir)
+static int write_log(const char *dir, enum firn_compression compression)
 {
-    struct firn_log_options options = {.segment_bytes = SEGMENT, .first_index = 1000};
+    struct firn_log_options options = {
+        .segment_bytes = SEGMENT, .first_index = 1000, .compression = compression};
     struct firn_log *log;
     struct firn_error err;
     unsigned n = 0;
@@ -108,10 +110,10 @@ static int write_log(const char *dir)
 
 int main(int argc, char **argv)
 {
-    if (argc == 3 && strcmp(argv[1], "write") == 0)
-        return write_log(argv[2]);
+    if ((argc == 3 || argc == 4) && strcmp(argv[1], "write") == 0)
+        return write_log(argv[2], argc == 4 ? (enum firn_compression)atoi(argv[3]) : 0);
     if (argc == 3 && strcmp(argv[1], "read") == 0)
         return read_log(argv[2]);
-    fprintf(stderr, "usage: %s write|read DIR\n", argv[0]);
+    fprintf(stderr, "usage: %s write|read DIR [COMPRESSION]\n", argv[0]);
     return 2;
 }
