@@ -37,7 +37,7 @@ class Lacking(Exception):
 
 
 def helper(*args):
-    done = subprocess.run([HELPER, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run([HELPER, *args], capture_output=True, text=True)
     if done.returncode and "this build of firn does not" in done.stderr:
         raise Lacking(done.stderr.strip())
     assert done.returncode == 0, done.stderr
