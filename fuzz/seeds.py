@@ -117,6 +117,36 @@ def checkpoint_seeds():
     yield "missing", b""
 
 
+def table(*cursors, sequence=3, version=1, count=None):
+    data = b"FIRNCUR1" + struct.pack(">IQI", version, sequence, len(cursors) if count is None else count)
+    for name, index in cursors:
+        data += struct.pack(">QIB", index, 5, len(name)) + name
+    return struct.pack("<H", len(data)) + data
+
+
+def named_seeds():
+    mended, two, some = 1 | 2, table((b"a", 0), (b"b.c-d_E9", 2**64 - 1)), table((b"x" * 100, 7))
+    yield "two", bytes([mended]) + two + two
+    yield "none", bytes([mended]) + table() + table()
+    yield "first-damaged", bytes([2]) + two + some
+    yield "second-damaged", bytes([1]) + some + two
+    yield "both-damaged", bytes([0]) + two + two
+    yield "one-later", bytes([mended]) + two + table((b"a", 1), version=2)
+    yield "not-in-order", bytes([mended]) + table((b"b", 1), (b"a", 1)) * 2
+    yield "twice", bytes([mended]) + table((b"a", 1), (b"a", 1)) * 2
+    yield "no-name", bytes([mended]) + table((b"", 1)) * 2
+    yield "wrong-name", bytes([mended]) + table((b".a", 1)) * 2
+    yield "long-name", bytes([mended]) + table((b"x" * 101, 1)) * 2
+    yield "too-few", bytes([mended]) + table((b"a", 1), (b"b", 1), count=1) * 2
+    yield "too-many", bytes([mended]) + table((b"a", 1), count=2**32 - 1) * 2
+    yield "beyond-the-end", bytes([mended]) + table((b"x" * 100, 1), count=37) * 2
+    yield "has-new", bytes([mended]) + table((b"new", 1)) * 2
+    full = table(*[(b"%03d" % i + b"y" * 90, i) for i in range(50)])
+    yield "two-pages", bytes([mended | 8]) + full + full
+    yield "two-pages-for-one", bytes([mended | 8]) + two + two
+    yield "cut-short", bytes([mended | 16]) + two + two
+
+
 GOOD, DAMAGED, _, NESTED, GARBAGE, ZEROS, COPY, JUMP, MENDED = range(9)
 PLAIN = bytes([GOOD, 0]) + struct.pack("<H", 20) + bytes([0, 1])  # two records of 20 bytes
 EXACT, PEEK = 4, 8
@@ -189,8 +219,8 @@ def recovery_seeds():
 def main():
     root = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "corpus"
     for target, seeds in (("batch", batch_seeds), ("index", index_seeds), ("scan", scan_seeds),
-                          ("checkpoint", checkpoint_seeds), ("recovery", recovery_seeds),
-                          ("unpack", unpack_seeds)):
+                          ("checkpoint", checkpoint_seeds), ("named", named_seeds),
+                          ("recovery", recovery_seeds), ("unpack", unpack_seeds)):
         (root / target).mkdir(parents=True, exist_ok=True)
         for name, data in seeds():
             (root / target / name).write_bytes(data)
