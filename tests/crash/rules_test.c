@@ -13,6 +13,7 @@
  * 10  truncation_at_every_point
  * 11  removal_at_every_point, destruction_at_every_point
  * 13  stale_indexes_count_for_nothing
+ * 19  a_position_in_the_page_cache_only
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -469,10 +470,15 @@ static void missing_segments(void **state)
 static void check_destroyed(struct machine *machine, uint64_t held)
 {
     struct firn_log_info info;
+    struct firn_recovery recovery;
+    struct firn_position position;
     if (machine_open(machine) < 0)
         fail_msg("opening: %s", machine->err.message);
     assert_int_equal(firn_log_get_info(machine->log, &info, NULL), 0);
     assert_int_equal(info.damaged_ranges, 0);
+    firn_log_get_recovery(machine->log, &recovery);
+    int rc = firn_log_get_position(machine->log, "first", &position, NULL);
+    assert_true(rc == FIRN_ENOENT || (rc == 0 && !recovery.created));
     if (info.lowest_index != info.next_index) {
         assert_int_equal(info.next_index, held);
         assert_int_equal(count_readable(machine, held), held);
@@ -497,6 +503,7 @@ static void destruction_at_every_point(void **state)
         start(&machine, FIRN_DURABILITY_EACH, SEGMENT);
         for (int i = 0; i < 3; i++)
             assert_int_equal(machine_do(&machine, 'r'), 0);
+        assert_int_equal(machine_do(&machine, 'n'), 0);
         firn_faulty_get_counts(machine.faulty, &counts);
         firn_faulty_crash_at(machine.faulty, counts.mutations + point);
         firn_log_destroy(machine.log, NULL);
@@ -511,6 +518,40 @@ static void destruction_at_every_point(void **state)
         }
         machine_done(&machine);
     }
+}
+
+/* Retention believes a position that another handle could not make durable: then it must last. */
+static void a_position_in_the_page_cache_only(void **state)
+{
+    (void)state;
+    struct machine machine;
+    struct firn_log *reader;
+    struct firn_position position = {.name = "first", .index = 2};
+    const struct firn_retention keep = {.max_records = 1, .keep_unread = true};
+    struct firn_faulty_fault lost = {.what = FIRN_FAULTY_FAIL, .ops = FIRN_FAULTY_SYNC_DIR};
+    start(&machine, FIRN_DURABILITY_EACH, 65536);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(machine_do(&machine, 'a'), 0);
+    const struct firn_log_options options = {.disk = firn_faulty_disk(machine.faulty),
+                                             .read_only = true};
+    assert_int_equal(firn_log_open(MACHINE_DIR, &options, &reader, NULL), 0);
+    assert_int_equal(firn_log_commit_positions(reader, &position, 1, NULL), 0);
+    assert_int_equal(firn_faulty_fail(machine.faulty, &lost, NULL, NULL), 0);
+    position.index = 5;
+    assert_int_equal(firn_log_commit_positions(reader, &position, 1, NULL), FIRN_EIO);
+    firn_faulty_clear(machine.faulty, 0);
+    assert_int_equal(firn_log_trim(machine.log, &keep, false, NULL, NULL), 0);
+    firn_log_close(reader, NULL);
+    firn_faulty_power_off(machine.faulty);
+    machine_close(&machine);
+    assert_int_equal(firn_faulty_restart(machine.faulty, 0, NULL), 0);
+    assert_int_equal(machine_open(&machine), 0);
+    struct firn_log_info info;
+    assert_int_equal(firn_log_get_info(machine.log, &info, NULL), 0);
+    assert_int_equal(info.lowest_index, 5);
+    assert_int_equal(firn_log_get_position(machine.log, "first", &position, NULL), 0);
+    assert_int_equal(position.index, 5);
+    machine_done(&machine);
 }
 
 int main(void)
@@ -532,6 +573,7 @@ int main(void)
         cmocka_unit_test(truncation_at_every_point),
         cmocka_unit_test(removal_at_every_point),
         cmocka_unit_test(stale_indexes_count_for_nothing),
+        cmocka_unit_test(a_position_in_the_page_cache_only),
     };
     return cmocka_run_group_tests_name("rules", tests, NULL, NULL);
 }
