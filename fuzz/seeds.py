@@ -118,7 +118,8 @@ def checkpoint_seeds():
 
 
 def table(*cursors, sequence=3, version=1, count=None):
-    data = b"FIRNCUR1" + struct.pack(">IQI", version, sequence, len(cursors) if count is None else count)
+    count = len(cursors) if count is None else count
+    data = b"FIRNCUR1" + struct.pack(">IQI", version, sequence, count)
     for name, index in cursors:
         data += struct.pack(">QIB", index, 5, len(name)) + name
     return struct.pack("<H", len(data)) + data
