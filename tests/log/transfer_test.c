@@ -288,6 +288,67 @@ static void what_was_exported_is_imported(void **state)
                      FIRN_ERANGE);
 }
 
+/* What an interrupted import leaves is a beginning; into an empty log it can be done again. */
+static void check_beginning(struct fixture *f)
+{
+    struct firn_log_info info;
+    struct firn_log *log = open_log(f, "imported", false);
+    OK(firn_log_get_info(log, &info, &f->err));
+    OK(firn_log_verify(log, print_finding, NULL, NULL, &f->err));
+    for (uint64_t i = info.lowest_index; i < info.next_index; i++) {
+        struct firn_record *here, *there;
+        int rc = firn_log_read(f->machine.log, i, &there, &f->err);
+        if (rc == FIRN_ERANGE)
+            continue; /* the first batch began before it */
+        assert_int_equal(rc, 0);
+        OK(firn_log_read(log, i, &here, &f->err));
+        assert_true(same_slice(here->value, there->value));
+        firn_record_free(here);
+        firn_record_free(there);
+    }
+    if (info.lowest_index == info.next_index) {
+        OK(firn_log_import(log, "kafka", NULL, NULL, NULL, &f->err));
+        check_same(f, f->machine.log, log, f->machine.model.lowest);
+    }
+    OK(firn_log_close(log, &f->err));
+}
+
+static void imports_survive_crashes(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t points = 0;
+    fill(f, "aagzkragskagb");
+    OK(firn_log_export(f->machine.log, "kafka", 0, NULL, NULL, NULL, &f->err));
+    machine_close(&f->machine);
+    for (bool off = true; off;) {
+        struct fixture trial = {.env = f->env};
+        struct firn_faulty_counts counts;
+        struct firn_log *log;
+        machine_copy(&f->machine, &trial.machine);
+        assert_int_equal(machine_open(&trial.machine), 0);
+        firn_faulty_get_counts(trial.machine.faulty, &counts);
+        firn_faulty_crash_at(trial.machine.faulty, counts.mutations + ++points);
+        const struct firn_log_options options = {.disk = firn_faulty_disk(trial.machine.faulty),
+                                                 .env = f->env,
+                                                 .segment_bytes = SEGMENT};
+        if (firn_log_open("imported", &options, &log, NULL) == 0) {
+            (void)firn_log_import(log, "kafka", NULL, NULL, NULL, NULL);
+            (void)firn_log_close(log, NULL);
+        }
+        off = firn_faulty_is_off(trial.machine.faulty);
+        firn_faulty_crash_at(trial.machine.faulty, 0);
+        if (!off)
+            firn_faulty_power_off(trial.machine.faulty);
+        machine_close(&trial.machine);
+        firn_faulty_restart_random(trial.machine.faulty, points, NULL);
+        assert_int_equal(machine_open(&trial.machine), 0);
+        check_beginning(&trial);
+        machine_done(&trial.machine);
+    }
+    assert_true(points > 20);
+    print_message("note: %llu crash points\n", (unsigned long long)points);
+}
+
 static void bad_segments_are_refused(void **state)
 {
     struct fixture *f = *state;
@@ -325,6 +386,7 @@ int main(void)
         TEST(progress_can_end_it),           TEST(other_directories_are_refused),
         TEST(damage_becomes_a_gap),          TEST(copies_survive_crashes),
         TEST(what_was_exported_is_imported), TEST(bad_segments_are_refused),
+        TEST(imports_survive_crashes),
     };
     return cmocka_run_group_tests_name("transfer", tests, NULL, NULL);
 }
