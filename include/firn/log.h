@@ -357,6 +357,36 @@ FIRN_API void firn_log_get_recovery(struct firn_log *log, struct firn_recovery *
 /** Group commit's figures. */
 FIRN_API void firn_log_get_commit_stats(struct firn_log *log, struct firn_commit_stats *stats);
 
+/** What a handle has done since it was opened. Group commit's figures stand in
+    firn_commit_stats. */
+struct firn_log_stats {
+    uint64_t appends;           /**< calls that staged something, */
+    uint64_t records;           /**< the records, and */
+    uint64_t bytes;             /**< the bytes of store that they took */
+    uint64_t refused_for_space; /**< appends refused, since no space was to be had */
+    uint64_t rotations;         /**< segments begun */
+    uint64_t truncations;
+    uint64_t removals;         /**< of the beginning, those of trims included */
+    uint64_t trims;            /**< retention carried out */
+    uint64_t segments_removed; /**< from the beginning */
+    uint64_t batches_read;     /**< from the store, each checked, */
+    uint64_t bytes_read;       /**< and their bytes */
+    uint64_t damaged_reads;    /**< reads that met damage, or bytes that can't be read */
+    uint64_t indexes;          /**< in memory now, beside the writer's */
+    uint64_t index_loads;
+    uint64_t index_evictions;
+    uint64_t index_rebuilds; /**< loads that found none, or a wrong one, and read the segment */
+    uint64_t open_files;     /**< of segments, now */
+    uint64_t file_opens;
+    uint64_t file_evictions; /**< closed since too many were open */
+    uint64_t refreshes;      /**< of a follower: what the writer published was taken over */
+    uint64_t checkpoints;
+    struct firn_histogram settle_ns; /**< background work that stores indexes and a checkpoint */
+};
+
+/** What the handle has done. Never fails. Any thread. */
+FIRN_API void firn_log_get_stats(struct firn_log *log, struct firn_log_stats *stats);
+
 /** Something that verify found. */
 struct firn_finding {
     int code;             /**< FIRN_EDAMAGED, FIRN_EIO, ... */

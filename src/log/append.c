@@ -304,6 +304,7 @@ static int provide_space(struct firn_log *log, const struct plan *plan, struct f
         rc = prepare_reserve(log, segment, until, err);
         segment_unref(segment);
     }
+    stats_add(&log->stats, EVENT_NO_SPACE, rc == FIRN_ENOSPC);
     if (rc < 0)
         return rc;
     rc = commit_begin(&log->commit, err);
@@ -349,6 +350,7 @@ static int append_staged(struct firn_log *log, const struct append *append, bool
     else
         stage_records(log, append, &plan);
     log->staging.next_index += append->span;
+    stats_appended(&log->stats, append->count, plan.bytes);
     appended->epoch = commit_staged(&log->commit, plan.bytes, append->count, background);
     commit_end(&log->commit);
     return 0;

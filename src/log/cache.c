@@ -91,11 +91,12 @@ static int load(struct firn_log *log, struct segment *segment, struct index **in
                 struct firn_error *err)
 {
     int rc = FIRN_EDAMAGED;
-    atomic_fetch_add_explicit(&log->cache.loads, 1, memory_order_relaxed);
+    stats_add(&log->stats, EVENT_INDEX_LOAD, 1);
     if (!atomic_load(&segment->distrusted))
         rc = index_load(segment->disk, segment->dir, segment->base, segment_durable_end(segment),
                         index, NULL);
     *rebuilt = rc < 0;
+    stats_add(&log->stats, EVENT_INDEX_REBUILD, rc < 0);
     return rc < 0 ? segment_rebuild_index(segment, index, err) : rc;
 }
 

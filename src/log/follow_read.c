@@ -174,6 +174,7 @@ static void refresh(struct firn_log *log)
         atomic_store(&log->truncations, s.truncations);
         return; /* the next one looks again */
     }
+    stats_add(&log->stats, EVENT_REFRESH, 1);
     bool anew = s.truncations != atomic_load(&log->truncations);
     if (truncating || apply(log, &s, anew) == 0) {
         /* A writer that died while it truncated: what can be read stays as it is. */

@@ -38,6 +38,7 @@ static void link_segment(struct handles *handles, struct segment *segment)
     hand->file_previous->file_next = segment;
     hand->file_previous = segment;
     handles->count++;
+    handles->opened++;
 }
 
 static void unlink_segment(struct handles *handles, struct segment *segment)
@@ -126,6 +127,15 @@ void handles_list(struct firn_log *log, struct segment *segment)
 void handles_unlist(struct segment *segment)
 {
     atomic_store(&segment->listed, false);
+}
+
+void handles_get_stats(struct handles *handles, struct firn_log_stats *stats)
+{
+    pthread_mutex_lock(&handles->lock);
+    stats->open_files = handles->count;
+    stats->file_opens = handles->opened;
+    stats->file_evictions = handles->closed;
+    pthread_mutex_unlock(&handles->lock);
 }
 
 void handles_forget(struct segment *segment)

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct firn_log;
+struct firn_log_stats;
 struct grace;
 struct segment;
 
@@ -18,7 +19,7 @@ struct handles {
     struct segment *hand; /* of the ring of those whose file is open; NULL: none */
     _Atomic size_t count;
     size_t most;
-    uint64_t closed; /* so far, to keep to the bound */
+    uint64_t opened, closed; /* so far; closed to keep to the bound */
 };
 
 void handles_init(struct firn_log *log);
@@ -32,6 +33,7 @@ void handles_unlist(struct segment *segment);
 void handles_opened(struct segment *segment);
 /* Closes all that can be closed, but for this segment's. False: none could be. */
 bool handles_relieve(struct segment *segment);
+void handles_get_stats(struct handles *handles, struct firn_log_stats *stats);
 /* Nobody holds it any more. */
 void handles_forget(struct segment *segment);
 

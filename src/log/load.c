@@ -135,6 +135,8 @@ static int read_batch(struct firn_cursor *cursor, uint64_t base, struct firn_err
     int rc = next_batch(cursor, &bytes, &fault, err);
     if (rc == 0 && cursor->batch.base == base) {
         accept_batch(cursor, bytes);
+        stats_add(&cursor->log->stats, EVENT_BATCH_READ, 1);
+        stats_add(&cursor->log->stats, EVENT_BYTES_READ, cursor->batch.bytes);
         return 0;
     }
     if (rc == FIRN_EEND || rc == FIRN_ENOMEM)
@@ -143,6 +145,7 @@ static int read_batch(struct firn_cursor *cursor, uint64_t base, struct firn_err
     if (hole_rc < 0)
         return hole_rc;
     cursor->has_hole = true;
+    stats_add(&cursor->log->stats, EVENT_DAMAGE, 1);
     if (rc == FIRN_EIO)
         return rc;
     return firn_error_set(err, FIRN_EDAMAGED, 0,

@@ -33,6 +33,7 @@
 #include "log/named.h"
 #include "log/record.h"
 #include "log/scan.h"
+#include "log/stats.h"
 
 enum {
     LOG_BATCH_TARGET = 16 * 1024,           /* bytes of a batch of single records, about */
@@ -163,7 +164,6 @@ struct index_cache {
     struct segment *newest, *oldest;
     size_t count, capacity;
     uint64_t evictions;
-    _Atomic uint64_t loads;
 };
 
 struct log_hole {
@@ -218,6 +218,7 @@ struct firn_log {
     int64_t age_stored;         /* when the active segment's marks were, ms (settle's) */
     struct index_cache cache;
     struct handles handles;
+    struct stats stats;
     struct follow follow;
     struct named named;
     struct prepare prepare;

@@ -93,7 +93,8 @@ static struct firn_log *new_log(const char *dir, const struct firn_log_options *
     if (!log)
         return NULL;
     log->dir = strdup(dir);
-    if (!log->dir) {
+    if (!log->dir || stats_init(&log->stats) < 0) {
+        free(log->dir);
         free(log);
         return NULL;
     }
@@ -131,6 +132,7 @@ static void free_log(struct firn_log *log)
     if (log->own_env)
         firn_env_free(log->env);
     handles_done(log);
+    stats_done(&log->stats);
     pthread_mutex_destroy(&log->cache.lock);
     pthread_mutex_destroy(&log->age_lock);
     pthread_mutex_destroy(&log->list_lock);

@@ -194,6 +194,7 @@ static int trim_locked(struct firn_log *log, const struct firn_retention *retent
     if (rc < 0)
         return rc;
     rc = carry_out(log, retention, dry_run, unread, keeper, trimmed, err);
+    stats_add(&log->stats, EVENT_TRIM, rc == 0 && !dry_run);
     if (retention->keep_unread && !dry_run)
         named_release(log);
     return rc;

@@ -105,6 +105,7 @@ static int store_checkpoint(struct firn_log *log, const struct checkpoint *next,
     int rc = checkpoint_store(log->checkpoint_file, &stored, both, err);
     if (rc == 0)
         log->checkpoint = stored;
+    stats_add(&log->stats, EVENT_CHECKPOINT, rc == 0);
     return rc;
 }
 
@@ -200,8 +201,10 @@ void settle_task(void *arg)
     lock_take(&log->commit.lock);
     bool poisoned = log->commit.poisoned;
     lock_release(&log->commit.lock);
+    uint64_t start = wait_now_ns();
     if (!poisoned && log->life_started && settle(log, NULL) == 0)
         log_remove_below(log, NULL);
+    stats_settled(&log->stats, wait_now_ns() - start);
     pthread_mutex_unlock(&log->admin);
 }
 

@@ -227,6 +227,7 @@ int firn_log_truncate(struct firn_log *log, uint64_t index, struct firn_error *e
     int rc = commit_freeze(&log->commit, err);
     if (rc == 0) {
         rc = truncate_frozen(log, index, err);
+        stats_add(&log->stats, EVENT_TRUNCATION, rc == 0);
         commit_thaw(&log->commit);
     }
     pthread_mutex_unlock(&log->admin);
@@ -266,6 +267,7 @@ static int remove_segments(struct firn_log *log, uint64_t keep_from, struct firn
             return rc;
         if (list_keep(log, next, UINT64_MAX) < 0)
             return firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory to remove", log->dir);
+        stats_add(&log->stats, EVENT_SEGMENT_REMOVED, 1);
         int result = segment_remove_files(log->disk, log->dir, base, rc == 0 ? err : NULL);
         rc = rc == 0 ? result : rc;
     }
@@ -408,6 +410,7 @@ int log_remove_locked(struct firn_log *log, uint64_t index, struct firn_error *e
         return firn_error_set(err, rc, 0, "%s: the new first index could not be stored", log->dir);
     atomic_store_explicit(&log->lowest, index, memory_order_release);
     follow_announce(log);
+    stats_add(&log->stats, EVENT_REMOVAL, 1);
     rc = remove_segments(log, keep_from, err);
     if (rc < 0 || index < atomic_load(&log->durable_next))
         return rc;

@@ -99,6 +99,7 @@ static int go_to(struct firn_log *log, struct segment *segment, struct firn_erro
     segment_unref(log->active);
     log->active = segment_ref(segment);
     prepare_named(log, segment);
+    stats_add(&log->stats, EVENT_ROTATION, 1);
     worker_post(env_worker(log->env), &log->settle);
     return 0;
 }
