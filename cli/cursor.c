@@ -117,7 +117,7 @@ int cursor_run(int argc, char **argv)
 {
     struct cursors cursors = {0};
     char **operands;
-    int count = 0, status = parse(argc, argv, &cursors, &operands);
+    int count = 2, status = parse(argc, argv, &cursors, &operands); /* or more */
     if (status != OPTIONS_PARSED)
         return status;
     while (operands[count])
