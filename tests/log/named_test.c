@@ -186,7 +186,7 @@ static void many_are_listed_in_order(void **state)
 {
     struct fixture *f = *state;
     enum { MANY = NAMED_MOST };
-    static char names[MANY][8];
+    static char names[MANY][24];
     static struct firn_position positions[MANY];
     struct listed listed = {0};
     append(f, 100);
@@ -451,7 +451,7 @@ struct committer {
     pthread_t thread;
     struct fixture *f;
     struct firn_log *log;
-    char name[8], other[8];
+    char name[16], other[16];
     int rc;
 };
 
