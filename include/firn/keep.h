@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** What a log keeps: retention. */
+/** What a log keeps: retention, and compaction by key. */
 #ifndef FIRN_KEEP_H
 #define FIRN_KEEP_H
 
@@ -50,6 +50,51 @@ FIRN_API int firn_log_trim(struct firn_log *log, const struct firn_retention *re
  */
 FIRN_API int firn_log_set_retention(struct firn_log *log, const struct firn_retention *retention,
                                     uint64_t period_ms, struct firn_error *err);
+
+/* ---- compaction ------------------------------------------------------------------------- */
+
+/** All zero is sensible. */
+struct firn_compaction {
+    uint64_t tombstone_delay_ms; /**< a tombstone, a record with a key and no value, stays so long
+                                      after its append, by this machine's clock (as max_age_ms of
+                                      retention), so that readers get to see it; 0: 24 hours */
+    uint64_t memory_bytes;       /**< for keys, 32 bytes each, however long they are; where there
+                                      are more, all is read several times; 0: 16 MiB */
+};
+
+/** What a compaction did. */
+struct firn_compacted {
+    uint64_t segments;   /**< written anew */
+    uint64_t passes;     /**< over the log, since not all keys went into memory at once */
+    uint64_t records;    /**< removed */
+    uint64_t tombstones; /**< of these: such that were the last record of their key */
+    uint64_t bytes;      /**< of store that were freed */
+};
+
+/**
+ * Of the records with the same key only the last one stays, among those in finished segments: the
+ * segment that is written to is not looked at. Records without key stay. Indexes do not change:
+ * cursors pass over those of records that went, and firn_log_read says FIRN_ENOENT for them.
+ * Readers and writers go on meanwhile; a crash leaves each segment as it was or as it is to be.
+ * Segments that are damaged stay as they are, and so do single batches: transactional and control
+ * batches of other programs, batches that this build can't unpack, and of more than 16 MiB if they
+ * are compressed or some of their records are to stay.
+ *
+ * `options` and `compacted` may be NULL. Durable on return. FIRN_EREADONLY, FIRN_EPOISONED,
+ * FIRN_ENOSPC (needs room for a copy of one segment; nothing is lost), FIRN_EBUSY (the log is
+ * truncated all the time), FIRN_EIO (also if a segment could not be read: the others are done),
+ * FIRN_ENOMEM.
+ */
+FIRN_API int firn_log_compact(struct firn_log *log, const struct firn_compaction *options,
+                              struct firn_compacted *compacted, struct firn_error *err);
+
+/**
+ * From now on the background does so every `period_ms` (0: 60,000), the first time at once, if
+ * there is anything new. NULL ends it. It is the handle's, and not stored with the log. What fails
+ * is tried again by the next one. FIRN_EREADONLY.
+ */
+FIRN_API int firn_log_set_compaction(struct firn_log *log, const struct firn_compaction *options,
+                                     uint64_t period_ms, struct firn_error *err);
 
 #ifdef __cplusplus
 }

@@ -201,7 +201,8 @@ FIRN_API int firn_log_flush(struct firn_log *log, struct firn_error *err);
 
 /**
  * Reads the durable record `index` into memory that the caller frees with firn_record_free.
- * FIRN_ERANGE (not held), FIRN_EDAMAGED, FIRN_EIO, FIRN_ENOMEM.
+ * FIRN_ERANGE (not held), FIRN_ENOENT (held once; compaction, or the repair of damage, took it),
+ * FIRN_EDAMAGED, FIRN_EIO, FIRN_ENOMEM.
  */
 FIRN_API int firn_log_read(struct firn_log *log, uint64_t index, struct firn_record **record,
                            struct firn_error *err);

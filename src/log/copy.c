@@ -98,6 +98,9 @@ static int put_batch(struct copy *copy, bool removed, struct firn_error *err)
     int rc = removed ? transfer_gap(&copy->transfer, batch->base, err) : 0;
     if (rc < 0)
         return rc;
+    if (batch->count == 0 &&
+        !batch_is_foreign(batch)) /* compaction may have put several into one */
+        return transfer_gap(&copy->transfer, batch->base + batch->last_delta + 1, err);
     if (batch->base != copy->transfer.next)
         return firn_error_set(
             err, FIRN_EMISMATCH, 0, "%s: record %llu lies inside a batch: not a copy of %s",

@@ -233,8 +233,17 @@ static int go_to_record(struct firn_cursor *cursor, uint64_t index, struct firn_
     int rc = unpack(cursor, err);
     if (rc == 0 && cursor->it_index > index)
         restart(cursor);
-    while (rc == 0 && cursor->it_index < index)
+    while (rc == 0 && cursor->it_index < index) {
+        struct record_iterator *it = cursor->bytes ? &cursor->it : &cursor->pieces.it;
+        struct record_iterator before = *it;
+        uint64_t at = cursor->pieces.at;
         rc = next_in_batch(cursor, err);
+        if (rc == 0 && cursor->record.index >= index) { /* those before it were compacted away */
+            *it = before;
+            cursor->pieces.at = at;
+            cursor->it_index = index;
+        }
+    }
     return rc;
 }
 
@@ -263,8 +272,10 @@ int firn_cursor_next(struct firn_cursor *cursor, const struct firn_record **reco
         }
         if (rc < 0)
             return rc;
-        if (cursor->record.index >= cursor->to)
+        if (cursor->record.index >= cursor->to) {
+            cursor->place = cursor->to;
             break;
+        }
         note_seen(cursor, cursor->record.index);
         cursor->place = cursor->record.index + 1;
         *record = &cursor->record;
@@ -417,6 +428,17 @@ int firn_cursor_skip(struct firn_cursor *cursor)
 
 /* ---- one record ---- */
 
+/* The cursor found no record `index`: its batch is there, or the log ends before it. */
+static int not_there(const struct firn_cursor *cursor, uint64_t index, struct firn_error *err)
+{
+    if (cursor->place > index)
+        return firn_error_set(err, FIRN_ENOENT, 0,
+                              "%s: there is no record %llu: it was compacted away",
+                              cursor->log->dir, (unsigned long long)index);
+    return firn_error_set(err, FIRN_ERANGE, 0, "%s: record %llu is not held", cursor->log->dir,
+                          (unsigned long long)index);
+}
+
 int firn_log_read(struct firn_log *log, uint64_t index, struct firn_record **out,
                   struct firn_error *err)
 {
@@ -426,11 +448,11 @@ int firn_log_read(struct firn_log *log, uint64_t index, struct firn_record **out
     init(&cursor, log, &no_options);
     scan_lend(&cursor.scan, window, sizeof window);
     int rc = firn_cursor_seek(&cursor, index, err);
+    cursor.to = index + 1;
     if (rc == 0)
         rc = firn_cursor_next(&cursor, &record, err);
-    if (rc == FIRN_EEND || (rc == 0 && record->index != index))
-        rc = firn_error_set(err, FIRN_ERANGE, 0, "%s: record %llu is not held", log->dir,
-                            (unsigned long long)index);
+    if (rc == FIRN_EEND)
+        rc = not_there(&cursor, index, err);
     if (rc == 0) {
         *out = record_copy(record);
         if (!*out)

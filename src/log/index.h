@@ -76,6 +76,13 @@ int index_store_part(const struct index *index, struct firn_disk *disk, const ch
                      uint64_t base, uint32_t position, struct firn_error *err);
 
 /*
+ * The same for a segment that the checkpoint has passed: each file is there whole or not at all,
+ * whenever the power fails.
+ */
+int index_replace(const struct index *index, struct firn_disk *disk, const char *dir, uint64_t base,
+                  struct firn_error *err);
+
+/*
  * Reads them back. FIRN_ENOENT, FIRN_EDAMAGED (odd size, not ascending, position not below
  * `store_bytes`, the two disagree): the caller rebuilds. FIRN_EIO, FIRN_ENOMEM.
  */
@@ -92,8 +99,8 @@ int index_file_floor(struct firn_disk *disk, const char *dir, uint64_t base, uin
                      bool *found, struct firn_error *err);
 
 /*
- * The last entry, from the files. FIRN_ENOENT, FIRN_EDAMAGED (as far as the last entries tell; also
- * if there is none), FIRN_EIO.
+ * The last entry, from the files. FIRN_ENOENT, FIRN_EDAMAGED (as far as the last entries tell;
+ * also if there is none), FIRN_EIO.
  */
 int index_file_last(struct firn_disk *disk, const char *dir, uint64_t base, uint64_t store_bytes,
                     struct index_entry *entry, struct firn_error *err);

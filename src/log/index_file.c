@@ -17,7 +17,7 @@ enum {
     TIME_BYTES = 12,
     CHUNK_BYTES = PLACE_BYTES * TIME_BYTES * 64, /* holds a whole number of either */
     PAGE_ENTRIES = 512,                          /* read at a time when one is looked up */
-    NAME_SIZE = 48,
+    NAME_SIZE = 64,
 };
 
 static int file_path(char *path, size_t size, const char *dir, uint64_t base, const char *suffix,
@@ -151,6 +151,33 @@ int index_store_part(const struct index *index, struct firn_disk *disk, const ch
             break;
     }
     return store(index, count, disk, dir, base, false, err);
+}
+
+/* Writes one of them under a name that recovery removes, and renames it. */
+static int replace_file(const struct index *index, struct firn_disk *disk, const char *dir,
+                        uint64_t base, const char *suffix, write_entries *write,
+                        struct firn_error *err)
+{
+    char name[NAME_SIZE], aside[DISK_PATH_SIZE], path[DISK_PATH_SIZE];
+    (void)snprintf(name, sizeof name, "spool-%020" PRIu64 ".%s", base, suffix);
+    int rc = disk_path_join(aside, sizeof aside, dir, name, err);
+    if (rc == 0)
+        rc = file_path(path, sizeof path, dir, base, suffix, err);
+    if (rc < 0)
+        return rc;
+    rc = store_file(index, index_count(index), disk, aside, write, true, err);
+    if (rc == 0)
+        rc = disk_rename(disk, aside, path, err);
+    if (rc < 0)
+        disk_remove(disk, aside, NULL);
+    return rc;
+}
+
+int index_replace(const struct index *index, struct firn_disk *disk, const char *dir, uint64_t base,
+                  struct firn_error *err)
+{
+    int rc = replace_file(index, disk, dir, base, "timeindex", write_times, err);
+    return rc == 0 ? replace_file(index, disk, dir, base, "index", write_places, err) : rc;
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */

@@ -189,6 +189,27 @@ int list_replace_end(struct firn_log *log, struct segment *segment)
     return list ? 0 : FIRN_ENOMEM;
 }
 
+int list_exchange(struct firn_log *log, struct segment *old, struct segment *segment)
+{
+    int rc = FIRN_ENOENT;
+    pthread_mutex_lock(&log->list_lock);
+    struct segment_list *was = current(log);
+    struct segment_list *list = copy_range(was, 0, was->count);
+    for (size_t i = 0; list && i < list->count && rc < 0; i++) {
+        if (list->at[i] != old)
+            continue;
+        handles_unlist(old);
+        handles_list(log, segment);
+        list->at[i] = segment_ref(segment);
+        segment_unref(old);
+        rc = 0;
+    }
+    if (list)
+        replace(log, list);
+    pthread_mutex_unlock(&log->list_lock);
+    return list ? rc : FIRN_ENOMEM;
+}
+
 void list_free(struct firn_log *log)
 {
     struct segment_list *old = atomic_exchange(&log->list, NULL);

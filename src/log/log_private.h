@@ -27,6 +27,7 @@
 #include "log/age.h"
 #include "log/batch.h"
 #include "log/checkpoint.h"
+#include "log/compact.h"
 #include "log/follow.h"
 #include "log/handles.h"
 #include "log/index.h"
@@ -223,6 +224,7 @@ struct firn_log {
     struct named named;
     struct prepare prepare;
     struct retain retain;
+    struct compact compact;
     _Atomic uint64_t aside_count; /* for names */
     struct worker_task settle;
 
@@ -255,6 +257,9 @@ int list_replace_end(struct firn_log *log, struct segment *segment);
 int list_set(struct firn_log *log, struct segment **segments, size_t count);
 /* Keeps segments with keep_from <= base <= keep_to. FIRN_ENOMEM. */
 int list_keep(struct firn_log *log, uint64_t keep_from, uint64_t keep_to);
+/* Puts `segment` in the place of `old`, with a reference of its own. FIRN_ENOMEM; FIRN_ENOENT:
+   `old` is not there. */
+int list_exchange(struct firn_log *log, struct segment *old, struct segment *segment);
 void list_free(struct firn_log *log);
 
 /* ---- cache.c ---- */

@@ -115,6 +115,7 @@ static struct firn_log *new_log(const char *dir, const struct firn_log_options *
 static void free_log(struct firn_log *log)
 {
     retain_done(log);
+    compact_done(log);
     if (log->settle.worker) {
         worker_cancel(env_worker(log->env), &log->settle);
         worker_cancel(env_worker(log->env), &log->prepare.task);
@@ -171,7 +172,9 @@ static int start_commit(struct firn_log *log, struct firn_error *err)
     rc = prepare_init(log, err);
     if (rc < 0)
         worker_task_done(&log->settle);
-    return rc < 0 ? rc : retain_init(log, err);
+    if (rc == 0)
+        rc = retain_init(log, err);
+    return rc < 0 ? rc : compact_init(log, err);
 }
 
 static int connect_env(struct firn_log *log, struct firn_error *err)
@@ -258,6 +261,7 @@ static int cut_prepared(struct firn_log *log, struct firn_error *err)
 static int close_parts(struct firn_log *log, struct firn_error *err)
 {
     retain_done(log);
+    compact_done(log);
     int rc = commit_close(&log->commit, err);
     worker_cancel(env_worker(log->env), &log->settle);
     worker_cancel(env_worker(log->env), &log->prepare.task);
@@ -366,6 +370,7 @@ int firn_log_destroy(struct firn_log *log, struct firn_error *err)
         return firn_error_set(err, FIRN_EREADONLY, 0, "opened read-only: not destroyed");
     }
     retain_done(log);
+    compact_done(log);
     firn_log_remove_before(log, atomic_load(&log->durable_next), NULL);
     commit_close(&log->commit, NULL);
     worker_cancel(env_worker(log->env), &log->settle);

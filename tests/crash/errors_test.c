@@ -20,7 +20,7 @@
 
 enum { SEGMENT = 640 };
 
-static const char script[] = "aagpfrngtawcgrbavfundagnzuckucxanvgsardxsc";
+static const char script[] = "aagpfrngtawcgrbavfundagnzuckucxanvgsardxscagraygtyc";
 
 struct kind {
     const char *name;

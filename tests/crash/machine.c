@@ -260,6 +260,14 @@ static int trim_read(struct machine *machine)
     return rc;
 }
 
+static int compact(struct machine *machine)
+{
+    int rc = firn_log_compact(machine->log, NULL, NULL, &machine->err);
+    uint64_t end = rc == 0 ? machine->log->checkpoint.durable.segment : UINT64_MAX;
+    model_compact(&machine->model, end, rc == 0);
+    return rc;
+}
+
 static int flush(struct machine *machine)
 {
     int rc = firn_log_flush(machine->log, &machine->err);
@@ -331,6 +339,8 @@ int machine_only(struct machine *machine, char operation, size_t value_bytes)
         return machine_remove(machine, next);
     case 'c':
         return reopen(machine);
+    case 'y':
+        return compact(machine);
     case 'f':
         return flush(machine);
     case 'n':
@@ -363,8 +373,29 @@ static int find_state(const struct machine *machine, const struct firn_record *r
     int left = 0;
     for (size_t i = 0; i < model->count; i++) {
         const struct model_state *state = &model->chain[i];
-        possible[i] = possible[i] && index < state->next &&
-                      model_equals(state->stamps[index - model->first], record);
+        uint64_t *stamp = &state->stamps[index - model->first];
+        possible[i] = possible[i] && index < state->next && !(*stamp & MODEL_GONE) &&
+                      model_equals(*stamp, record);
+        if (possible[i])
+            *stamp &= ~MODEL_MAYBE_GONE;
+        left += possible[i];
+    }
+    return left;
+}
+
+/* The states in which compaction may have taken [from, to): from now on it has. */
+static int find_gap(const struct machine *machine, uint64_t from, uint64_t to, bool *possible)
+{
+    const struct model *model = &machine->model;
+    int left = 0;
+    for (size_t i = 0; i < model->count; i++) {
+        const struct model_state *state = &model->chain[i];
+        for (uint64_t index = from; possible[i] && index < to; index++) {
+            uint64_t *stamp = &state->stamps[index - model->first];
+            possible[i] = index < state->next && (*stamp & (MODEL_GONE | MODEL_MAYBE_GONE));
+            if (possible[i])
+                *stamp = (*stamp | MODEL_GONE) & ~MODEL_MAYBE_GONE;
+        }
         left += possible[i];
     }
     return left;
@@ -381,16 +412,24 @@ static bool read_all(struct machine *machine, bool *possible, uint64_t lowest, u
     uint64_t index = lowest;
     bool good = true;
     int rc = 0;
-    for (; good && (rc = firn_cursor_next(cursor, &record, err)) == 0; index++)
-        if (record->index != index || find_state(machine, record, index, possible) == 0)
+    for (; good && (rc = firn_cursor_next(cursor, &record, err)) == 0; index = record->index + 1)
+        if (record->index < index || record->index >= next ||
+            find_gap(machine, index, record->index, possible) == 0 ||
+            find_state(machine, record, record->index, possible) == 0)
             good = wrong(machine, "record %llu (read as %llu) is none that may be there",
                          (unsigned long long)index, (unsigned long long)record->index);
+    if (good && rc == FIRN_EEND && index < next && find_gap(machine, index, next, possible))
+        index = next;
     if (good && (rc != FIRN_EEND || index != next))
         good = wrong(machine, "reading ended at %llu of %llu: %s", (unsigned long long)index,
                      (unsigned long long)next, rc == FIRN_EEND ? "the end" : err->message);
-    for (; good && (rc = firn_cursor_prev(cursor, &record, err)) == 0;)
-        if (record->index != --index || find_state(machine, record, index, possible) == 0)
+    for (; good && (rc = firn_cursor_prev(cursor, &record, err)) == 0; index = record->index)
+        if (record->index >= index || record->index < lowest ||
+            find_gap(machine, record->index + 1, index, possible) == 0 ||
+            find_state(machine, record, record->index, possible) == 0)
             good = wrong(machine, "backwards, record %llu is wrong", (unsigned long long)index);
+    if (good && rc == FIRN_EEND && index > lowest && find_gap(machine, lowest, index, possible))
+        index = lowest;
     if (good && (rc != FIRN_EEND || index != lowest))
         good = wrong(machine, "reading backwards ended at %llu of %llu: %s",
                      (unsigned long long)index, (unsigned long long)lowest,

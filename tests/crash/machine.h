@@ -28,7 +28,7 @@ struct machine {
  * compressed; k append a batch that a client built (one of those behind a torn one is proof that
  * the log was durable up to there, which is true only where each is a group by itself: for mode
  * each); n commit the positions of two named cursors, at the end and in the middle; d remove the
- * second one; v trim to the last two records, but for what the cursors have not read.
+ * second one; y compact; v trim to the last two records, but for what the cursors have not read.
  */
 #define MACHINE_OPERATIONS "agrtbc"
 

@@ -59,7 +59,7 @@ uint64_t model_stamp(struct model *model, size_t value_bytes)
 /* Keys: none, some, empty. Values: none where there are no bytes and the number is odd. */
 void model_make(uint64_t stamp, struct made_record *made)
 {
-    uint64_t number = stamp >> MODEL_VALUE_BITS;
+    uint64_t number = (stamp & ~(MODEL_GONE | MODEL_MAYBE_GONE)) >> MODEL_VALUE_BITS;
     size_t bytes = stamp & MODEL_VALUE_MOST;
     int key = snprintf(made->key, sizeof made->key, "k%llu", (unsigned long long)number);
     made->record = (struct firn_record){.timestamp = 1600000000000 + (int64_t)number};
@@ -100,6 +100,32 @@ bool model_equals(uint64_t stamp, const struct firn_record *record)
 struct model_state *model_last(const struct model *model)
 {
     return &model->chain[model->count - 1];
+}
+
+/* Only the empty key is that of several records. */
+static bool has_empty_key(uint64_t stamp)
+{
+    struct made_record made;
+    model_make(stamp, &made);
+    return made.record.key.data && made.record.key.size == 0;
+}
+
+void model_compact(struct model *model, uint64_t end, bool acknowledged)
+{
+    for (size_t i = 0; i < model->count; i++) {
+        struct model_state *state = &model->chain[i];
+        uint64_t at = end < state->next ? end : state->next;
+        for (bool later = false; at > model->first; at--) {
+            uint64_t *stamp = &state->stamps[at - 1 - model->first];
+            if (!has_empty_key(*stamp))
+                continue;
+            if (later && acknowledged)
+                *stamp = (*stamp | MODEL_GONE) & ~MODEL_MAYBE_GONE;
+            else if (later && !(*stamp & MODEL_GONE))
+                *stamp |= MODEL_MAYBE_GONE;
+            later = true;
+        }
+    }
 }
 
 struct model_state *model_push(struct model *model)

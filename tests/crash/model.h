@@ -17,6 +17,10 @@ enum {
     MODEL_COMPRESSIBLE = 128, /* values of so many bytes, and a few more, compress well */
 };
 
+/* Of a stamp: compaction took the record; or may have. */
+#define MODEL_GONE (UINT64_C(1) << 63)
+#define MODEL_MAYBE_GONE (UINT64_C(1) << 62)
+
 struct made_record {
     struct firn_record record;
     struct firn_header header;
@@ -57,6 +61,8 @@ void model_make(uint64_t stamp, struct made_record *made);
 bool model_equals(uint64_t stamp, const struct firn_record *record);
 
 struct model_state *model_last(const struct model *model);
+/* Records below `end` with a key that a later one below it has are gone, or may be. */
+void model_compact(struct model *model, uint64_t end, bool acknowledged);
 /* A further state, so far the same as the last. */
 struct model_state *model_push(struct model *model);
 void model_pop(struct model *model);

@@ -29,6 +29,25 @@ static uint64_t choose(struct prng *prng, uint64_t n)
     return prng_below(prng, n);
 }
 
+/* Whether compaction may have taken the records [from, to). */
+static bool may_be_gone(const struct machine *machine, uint64_t from, uint64_t to)
+{
+    const struct model_state *last = model_last(&machine->model);
+    for (; from < to && from < last->next; from++)
+        if (!(last->stamps[from - machine->model.first] & (MODEL_GONE | MODEL_MAYBE_GONE)))
+            return false;
+    return from == to;
+}
+
+/* Whether the record is what follows `index` in the newest state. */
+static bool follows(const struct machine *machine, uint64_t index, const struct firn_record *record)
+{
+    const struct model_state *last = model_last(&machine->model);
+    return record->index >= index && record->index < last->next &&
+           may_be_gone(machine, index, record->index) &&
+           model_equals(last->stamps[record->index - machine->model.first], record);
+}
+
 /* What is staged reads like the newest state of the model. */
 static const char *read_staged(struct machine *machine)
 {
@@ -41,13 +60,12 @@ static const char *read_staged(struct machine *machine)
     if (firn_cursor_open(machine->log, &options, &cursor, NULL) < 0)
         return "no cursor";
     while (!why && firn_cursor_next(cursor, &record, NULL) == 0) {
-        if (record->index != index || index >= last->next ||
-            !model_equals(last->stamps[index - machine->model.first], record))
+        if (!follows(machine, index, record))
             why = "a staged record is wrong";
-        index++;
+        index = record->index + 1;
     }
     firn_cursor_close(cursor);
-    return why || index == last->next ? why : "not all that is staged is read";
+    return why || may_be_gone(machine, index, last->next) ? why : "not all that is staged is read";
 }
 
 /* Beside the writer, another handle sees at least what is acknowledged, and nothing else. */
@@ -58,7 +76,6 @@ static const char *read_only(struct machine *machine)
     struct firn_log *log;
     struct firn_cursor *cursor;
     const struct firn_record *record;
-    const struct model_state *last = model_last(&machine->model);
     if (firn_log_open(MACHINE_DIR, &options, &log, &machine->err) < 0)
         return machine->err.message;
     if (firn_cursor_open(log, NULL, &cursor, NULL) < 0)
@@ -67,14 +84,14 @@ static const char *read_only(struct machine *machine)
     const char *why = NULL;
     int rc;
     while ((rc = firn_cursor_next(cursor, &record, &machine->err)) == 0 && !why) {
-        if (record->index != index || index >= last->next ||
-            !model_equals(last->stamps[index - machine->model.first], record))
+        if (!follows(machine, index, record))
             why = "a record read beside the writer is wrong";
-        index++;
+        index = record->index + 1;
     }
     if (!why && rc != FIRN_EEND)
         why = machine->err.message;
-    if (!why && index < machine->model.chain[0].next)
+    uint64_t acknowledged = machine->model.chain[0].next;
+    if (!why && index < acknowledged && !may_be_gone(machine, index, acknowledged))
         why = "a reader beside the writer misses what is acknowledged";
     firn_cursor_close(cursor);
     firn_log_close(log, NULL);
@@ -83,7 +100,7 @@ static const char *read_only(struct machine *machine)
 
 static int one_operation(struct machine *machine, struct prng *prng)
 {
-    static const char operations[] = "aaaaaaaaaaggggggrrttuubbxccffppwwzzzkkkssnnndvv";
+    static const char operations[] = "aaaaaaaaaaggggggrrttuubbxccffppwwzzzkkkssnnndvvyyy";
     uint64_t lowest = machine->model.lowest, held = model_last(&machine->model)->next - lowest;
     char operation = operations[choose(prng, sizeof operations - 1)];
     if (operation == 'k' && machine->durability != FIRN_DURABILITY_EACH)

@@ -281,6 +281,20 @@ static void try_all(struct campaign *campaign, const char *operations, unsigned 
     }
 }
 
+/* Compaction wants segments that hold more than one record of a key. */
+static void try_compaction(struct campaign *campaign, unsigned length)
+{
+    static const char *const sequences[] = {"y", "yt", "yb", "ty", "yc", "yry", "yu", "cy", "yyr"};
+    campaign->setup = "aagragaagrg";
+    for (size_t i = 0; i < sizeof sequences / sizeof *sequences; i++) {
+        if (strlen(sequences[i]) != length)
+            continue;
+        memset(campaign->sequence, 0, sizeof campaign->sequence);
+        snprintf(campaign->sequence, sizeof campaign->sequence, "%s", sequences[i]);
+        try_sequence(campaign);
+    }
+}
+
 /* ---- the campaign ---- */
 
 static const struct effort full = {3, ALL_OUTCOMES, 200, 24, 1, 20, 0};
@@ -298,6 +312,7 @@ static uint64_t run_mode(enum firn_durability durability, const struct effort *e
         try_all(&campaign, operations, length);
         campaign.setup = "";
         try_all(&campaign, operations, length);
+        try_compaction(&campaign, length);
     }
     printf(
         "note: mode %s: %llu crash states explored (and %llu of interrupted recoveries; %llu met "
