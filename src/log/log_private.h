@@ -210,6 +210,7 @@ struct firn_log {
     bool checkpoint_missing;
     bool leftovers;         /* of removed segments are in the directory */
     bool leftover_cut;      /* a file of a truncation is, too */
+    bool has_reserve;       /* reserve.c */
     bool checkpoint_healed; /* a slot was bad, and was written anew */
     bool age_healed;        /* so was the file of append times */
 
@@ -383,6 +384,15 @@ int spool_spill(struct firn_spool *spool, struct firn_error *err);
 
 int retain_init(struct firn_log *log, struct firn_error *err);
 void retain_done(struct firn_log *log);
+
+/* ---- reserve.c; with `admin`, or when nobody else works on the log ---- */
+
+#define RESERVE_NAME "reserve"
+
+/* Has it, if there is room. */
+void reserve_keep(struct firn_log *log);
+/* After a failure `rc`: true if that was want of space, and there is more now: try again. */
+bool reserve_release(struct firn_log *log, int rc);
 
 /* ---- settle.c ---- */
 

@@ -204,14 +204,28 @@ void settle_task(void *arg)
     uint64_t start = wait_now_ns();
     if (!poisoned && log->life_started && settle(log, NULL) == 0)
         log_remove_below(log, NULL);
+    if (!poisoned && log->life_started)
+        reserve_keep(log);
     stats_settled(&log->stats, wait_now_ns() - start);
     pthread_mutex_unlock(&log->admin);
+}
+
+/* On a full disk a log is closed without those that are missing; they are made anew when needed. */
+static int discard_indexes(struct firn_log *log, uint64_t from, struct firn_error *err)
+{
+    struct segment_list *list = atomic_load(&log->list);
+    for (size_t i = 0; list && i < list->count; i++)
+        if (list->at[i]->base >= from && !list->at[i]->indexed)
+            segment_discard_index(log->disk, log->dir, list->at[i]->base);
+    return disk_sync_dir(log->disk, log->dir, err);
 }
 
 int settle_clean(struct firn_log *log, struct firn_error *err)
 {
     struct place place = durable_place(log);
     int rc = store_indexes(log, settled_segment(log), UINT64_MAX, err);
+    if (rc == FIRN_ENOSPC)
+        rc = discard_indexes(log, settled_segment(log), err);
     if (rc < 0)
         return rc;
     pthread_mutex_lock(&log->checkpoint_lock);

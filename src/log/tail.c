@@ -415,7 +415,10 @@ int tail_repair(struct firn_log *log, const struct tail *tail, struct firn_error
             continue;
         segment_discard_index(log->disk, log->dir, segment->base);
         rc = segment_file(segment, &file, err);
-        if (rc == 0 && last && tail->nonzero_end > tail->end.position)
+        bool torn = rc == 0 && last && tail->nonzero_end > tail->end.position;
+        if (torn)
+            rc = copy_aside(log, tail, file, err);
+        if (torn && reserve_release(log, rc))
             rc = copy_aside(log, tail, file, err);
         if (rc == 0)
             rc = rewrite(log, segment,

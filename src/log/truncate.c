@@ -197,6 +197,8 @@ static int truncate_frozen(struct firn_log *log, uint64_t index, struct firn_err
                               log->dir, (unsigned long long)index);
     struct checkpoint planned = log->checkpoint;
     int rc = cut_plan(log, segment, index, &planned, err);
+    if (reserve_release(log, rc))
+        rc = cut_plan(log, segment, index, &planned, err);
     uint64_t changed = planned.durable.position;
     /* Forwards it goes only when the indexes of what it passes are on storage. */
     if (lies_before(&log->checkpoint.durable, &planned.durable))

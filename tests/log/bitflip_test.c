@@ -145,7 +145,8 @@ static int open_log(struct machine *machine, bool read_only)
 
 static bool is_harmless(const struct flip *flip)
 {
-    if (strcmp(flip->file, "lock") == 0 || strcmp(flip->file, "position") == 0)
+    if (strcmp(flip->file, "lock") == 0 || strcmp(flip->file, "position") == 0 ||
+        strcmp(flip->file, "reserve") == 0)
         return true; /* nothing that outlives the processes */
     if (!strstr(flip->file, ".log"))
         return false;
