@@ -381,6 +381,9 @@ struct firn_log_stats {
     uint64_t file_opens;
     uint64_t file_evictions; /**< closed since too many were open */
     uint64_t refreshes;      /**< of a follower: what the writer published was taken over */
+    uint64_t sleeps;         /**< of firn_log_wait and of watches, until there was something new */
+    uint64_t position_commits; /**< calls that stored positions of named cursors, or removed one, */
+    uint64_t position_stores;  /**< and how often they were written: fewer where calls shared it */
     uint64_t checkpoints;
     struct firn_histogram settle_ns; /**< background work that stores indexes and a checkpoint */
 };

@@ -145,6 +145,7 @@ void follow_sleep(struct firn_log *log, uint32_t seen, uint64_t deadline)
 {
     uint64_t now = wait_now_ns();
     struct position *position = log->follow.position;
+    stats_add(&log->stats, EVENT_SLEEP, 1);
     uint64_t slice = now + (position ? INTERRUPT_SLICE_NS : ATTACH_PAUSE_NS);
     if (deadline < slice)
         slice = deadline;

@@ -14,20 +14,8 @@
 
 #include "log/cursor.h"
 
-#define LOCK_LIMIT_NS UINT64_C(10000000000)
 #define LOCK_PAUSE_LEAST_NS 50000u
 #define LOCK_PAUSE_MOST_NS 2000000u
-
-struct named_request {
-    struct named_request *next;
-    const struct firn_position *positions; /* to store; */
-    size_t count;
-    const char *remove;  /* or the name that goes */
-    uint32_t generation; /* of positions that come without one, and the highest there is */
-    bool done;
-    int rc;
-    struct firn_error err;
-};
 
 void named_init(struct firn_log *log)
 {
@@ -49,15 +37,18 @@ bool named_is_file(const char *name)
 
 /* ---- one at a time -------------------------------------------------------------------------- */
 
-/* With `lock`: until nobody is busy, or `done`. */
-static void await_turn(struct named *named, const bool *done)
+/* With `lock`: until nobody is busy, or `done`. False: somebody still is. */
+static bool await_turn(struct named *named, const bool *done, uint64_t deadline)
 {
     while (named->busy && !(done && *done)) {
         uint32_t seen = wait_load(&named->turn);
         pthread_mutex_unlock(&named->lock);
-        wait_until_changed(&named->turn, seen, WAIT_FOREVER);
+        int rc = wait_until_changed(&named->turn, seen, deadline);
         pthread_mutex_lock(&named->lock);
+        if (rc == FIRN_ETIMEDOUT)
+            break;
     }
+    return !named->busy;
 }
 
 /* With `lock`. */
@@ -68,7 +59,7 @@ static void end_turn(struct named *named)
 }
 
 /* Others hold it for a few milliseconds. */
-static int lock_file(struct firn_log *log, struct firn_error *err)
+static int lock_file(struct firn_log *log, uint64_t patience_ns, struct firn_error *err)
 {
     char path[DISK_PATH_SIZE];
     struct firn_disk *disk = log->disk;
@@ -81,7 +72,7 @@ static int lock_file(struct firn_log *log, struct firn_error *err)
         rc = disk_lock(disk, path, &log->named.held, NULL, &why);
         if (rc == 0)
             return 0;
-        bool over = disk_clock(disk, FIRN_CLOCK_MONOTONIC) - since > LOCK_LIMIT_NS;
+        bool over = disk_clock(disk, FIRN_CLOCK_MONOTONIC) - since > patience_ns;
         if (rc != FIRN_ELOCKED || over) {
             if (err)
                 *err = why;
@@ -164,6 +155,7 @@ static int store(struct firn_log *log, struct named_table *table, struct firn_er
     int rc = named_store(log->disk, log->dir, table, err);
     if (rc == 0)
         log->named.durable = table->sequence;
+    stats_add(&log->stats, EVENT_POSITION_STORE, rc == 0);
     return rc;
 }
 
@@ -190,7 +182,7 @@ static int change(struct firn_log *log, struct named_request *first, struct firn
 static void carry_out(struct firn_log *log, struct named_request *first)
 {
     struct firn_error err = {0};
-    int rc = lock_file(log, &err);
+    int rc = lock_file(log, NAMED_PATIENCE_NS, &err);
     if (rc == 0) {
         rc = change(log, first, &err);
         unlock_file(log);
@@ -207,7 +199,7 @@ static int submit(struct firn_log *log, struct named_request *request, struct fi
     pthread_mutex_lock(&named->lock);
     request->next = named->first;
     named->first = request;
-    await_turn(named, &request->done);
+    await_turn(named, &request->done, WAIT_FOREVER);
     if (!request->done) {
         struct named_request *first = named->first;
         named->first = NULL;
@@ -222,6 +214,7 @@ static int submit(struct firn_log *log, struct named_request *request, struct fi
         end_turn(named);
     }
     pthread_mutex_unlock(&named->lock);
+    stats_add(&log->stats, EVENT_POSITION_COMMIT, request->rc == 0);
     if (request->rc < 0 && err)
         *err = request->err;
     return request->rc;
@@ -341,7 +334,8 @@ int firn_log_list_positions(struct firn_log *log, firn_position_fn *each, void *
 
 /* ---- for retention, and others --------------------------------------------------------------- */
 
-static int find_lowest(struct firn_log *log, uint64_t *lowest, char *name, struct firn_error *err)
+int named_lowest(struct firn_log *log, uint64_t *lowest, char name[FIRN_CURSOR_NAME_MAX + 1],
+                 struct firn_error *err)
 {
     struct named_table table;
     int rc = named_load(log->disk, log->dir, &table, err);
@@ -360,19 +354,17 @@ static int find_lowest(struct firn_log *log, uint64_t *lowest, char *name, struc
     return rc;
 }
 
-int named_hold(struct firn_log *log, bool dry_run, uint64_t *lowest,
-               char name[FIRN_CURSOR_NAME_MAX + 1], struct firn_error *err)
+int named_hold(struct firn_log *log, uint64_t patience_ns, struct firn_error *err)
 {
     struct named *named = &log->named;
-    if (dry_run)
-        return find_lowest(log, lowest, name, err);
     pthread_mutex_lock(&named->lock);
-    await_turn(named, NULL);
-    named->busy = true;
+    bool ours = await_turn(named, NULL, wait_deadline(patience_ns));
+    named->busy = true; /* if it was not */
     pthread_mutex_unlock(&named->lock);
-    int rc = lock_file(log, err);
-    if (rc == 0)
-        rc = find_lowest(log, lowest, name, err);
+    if (!ours)
+        return firn_error_set(err, FIRN_ELOCKED, 0, "%s: positions of its cursors are being stored",
+                              log->dir);
+    int rc = lock_file(log, patience_ns, err);
     if (rc < 0)
         named_release(log);
     return rc;

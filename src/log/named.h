@@ -73,7 +73,17 @@ int named_store(struct firn_disk *disk, const char *dir, struct named_table *tab
 
 /* ---- of a log (named.c) ---- */
 
-struct named_request;
+/* A call that waits for its turn. */
+struct named_request {
+    struct named_request *next;
+    const struct firn_position *positions; /* to store; */
+    size_t count;
+    const char *remove;  /* or the name that goes */
+    uint32_t generation; /* of positions that come without one, and the highest there is */
+    bool done;
+    int rc;
+    struct firn_error err;
+};
 
 struct named {
     pthread_mutex_t lock;
@@ -89,12 +99,18 @@ void named_free(struct firn_log *log);
 /* True if a file of that name is ours, but for the lock. */
 bool named_is_file(const char *name);
 
+/* How long others are waited for: calls, and the background, which has other work. */
+#define NAMED_PATIENCE_NS UINT64_C(10000000000)
+#define NAMED_BACKGROUND_NS UINT64_C(100000000)
+
 /*
- * Retention: until named_release nobody changes a position. On success, *lowest is the lowest one,
- * and `name` is whose it is; UINT64_MAX if there is no cursor. For a dry run nothing is held.
+ * Retention: until named_release nobody changes a position. FIRN_ELOCKED: others were at it for so
+ * long.
  */
-int named_hold(struct firn_log *log, bool dry_run, uint64_t *lowest,
-               char name[FIRN_CURSOR_NAME_MAX + 1], struct firn_error *err);
+int named_hold(struct firn_log *log, uint64_t patience_ns, struct firn_error *err);
+/* The lowest position, and whose it is; UINT64_MAX if there is no cursor. */
+int named_lowest(struct firn_log *log, uint64_t *lowest, char name[FIRN_CURSOR_NAME_MAX + 1],
+                 struct firn_error *err);
 /* Before anything is removed that the positions held allow to go: what was read of them may stand
    in the page cache only. */
 int named_confirm(struct firn_log *log, struct firn_error *err);

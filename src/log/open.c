@@ -332,12 +332,11 @@ static int remove_all(struct firn_log *log, struct firn_error *err)
 /* If anybody ever committed a position, nobody does from now on. */
 static bool hold_named(struct firn_log *log)
 {
-    char path[DISK_PATH_SIZE], name[FIRN_CURSOR_NAME_MAX + 1];
+    char path[DISK_PATH_SIZE];
     bool exists = false;
-    uint64_t lowest;
     return disk_path_join(path, sizeof path, log->dir, NAMED_LOCK, NULL) == 0 &&
            disk_exists(log->disk, path, &exists, NULL) == 0 && exists &&
-           named_hold(log, false, &lowest, name, NULL) == 0;
+           named_hold(log, NAMED_PATIENCE_NS, NULL) == 0;
 }
 
 /* The checkpoint goes last but for the locks: up to then a crash leaves an empty log. */

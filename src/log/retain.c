@@ -185,33 +185,40 @@ static int carry_out(struct firn_log *log, const struct firn_retention *retentio
     return rc == 0 ? log_remove_locked(log, plan.next, err) : rc;
 }
 
-static int trim_locked(struct firn_log *log, const struct firn_retention *retention, bool dry_run,
+static int trim_unread(struct firn_log *log, const struct firn_retention *retention, bool dry_run,
                        struct firn_trimmed *trimmed, struct firn_error *err)
 {
     char keeper[FIRN_CURSOR_NAME_MAX + 1] = "";
     uint64_t unread = UINT64_MAX;
-    int rc = retention->keep_unread ? named_hold(log, dry_run, &unread, keeper, err) : 0;
-    if (rc < 0)
-        return rc;
-    rc = carry_out(log, retention, dry_run, unread, keeper, trimmed, err);
+    int rc = retention->keep_unread ? named_lowest(log, &unread, keeper, err) : 0;
+    return rc == 0 ? carry_out(log, retention, dry_run, unread, keeper, trimmed, err) : rc;
+}
+
+static int trim(struct firn_log *log, const struct firn_retention *retention, bool dry_run,
+                uint64_t patience_ns, struct firn_trimmed *trimmed, struct firn_error *err)
+{
+    struct firn_trimmed done;
+    bool hold = retention->keep_unread && !dry_run;
+    pthread_mutex_lock(&log->admin); /* nobody truncates between the plan and the removal */
+    int rc = hold ? named_hold(log, patience_ns, err) : 0;
+    if (rc == 0) {
+        rc = trim_unread(log, retention, dry_run, &done, err);
+        if (hold)
+            named_release(log);
+    }
     stats_add(&log->stats, EVENT_TRIM, rc == 0 && !dry_run);
-    if (retention->keep_unread && !dry_run)
-        named_release(log);
+    pthread_mutex_unlock(&log->admin);
+    if (rc == 0 && trimmed)
+        *trimmed = done;
     return rc;
 }
 
 int firn_log_trim(struct firn_log *log, const struct firn_retention *retention, bool dry_run,
                   struct firn_trimmed *trimmed, struct firn_error *err)
 {
-    struct firn_trimmed done;
     if (!dry_run && log->options.read_only)
         return firn_error_set(err, FIRN_EREADONLY, 0, "%s: opened read-only", log->dir);
-    pthread_mutex_lock(&log->admin); /* nobody truncates between the plan and the removal */
-    int rc = trim_locked(log, retention, dry_run, &done, err);
-    pthread_mutex_unlock(&log->admin);
-    if (rc == 0 && trimmed)
-        *trimmed = done;
-    return rc;
+    return trim(log, retention, dry_run, NAMED_PATIENCE_NS, trimmed, err);
 }
 
 /* ---- in the background ---------------------------------------------------------------------- */
@@ -225,7 +232,7 @@ static void retain_task(void *arg)
     pthread_mutex_unlock(&log->retain.lock);
     if (period_ns == 0)
         return;
-    (void)firn_log_trim(log, &what, false, NULL, NULL);
+    (void)trim(log, &what, false, NAMED_BACKGROUND_NS, NULL, NULL);
     worker_post_at(env_worker(log->env), &log->retain.task, wait_now_ns() + period_ns);
 }
 

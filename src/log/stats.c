@@ -68,6 +68,9 @@ void firn_log_get_stats(struct firn_log *log, struct firn_log_stats *out)
         .index_loads = total(stats, EVENT_INDEX_LOAD),
         .index_rebuilds = total(stats, EVENT_INDEX_REBUILD),
         .refreshes = total(stats, EVENT_REFRESH),
+        .sleeps = total(stats, EVENT_SLEEP),
+        .position_commits = total(stats, EVENT_POSITION_COMMIT),
+        .position_stores = total(stats, EVENT_POSITION_STORE),
         .checkpoints = total(stats, EVENT_CHECKPOINT),
     };
     count_appends(log, out);

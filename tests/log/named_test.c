@@ -306,6 +306,37 @@ static void what_is_unread_stays(void **state)
     firn_log_close(reader, NULL);
 }
 
+/* Somebody keeps the lock of the file: the background does not wait for long, and tries again. */
+static void the_background_is_not_held_up(void **state)
+{
+    struct fixture *f = *state;
+    const struct firn_retention keep = {.max_records = 10, .keep_unread = true};
+    struct firn_env_options manual = {.manual = true};
+    struct firn_log_info info;
+    struct firn_lock *lock;
+    struct firn_env *env;
+    char path[128];
+    append(f, 30);
+    OK(commit(f, f->log, "a", 15));
+    OK(firn_log_close(f->log, &f->err));
+    OK(firn_env_new(&manual, &env, &f->err));
+    const struct firn_log_options options = {.disk = f->disk, .env = env};
+    OK(firn_log_open(f->dir, &options, &f->log, &f->err));
+    snprintf(path, sizeof path, "%s/" NAMED_LOCK, f->dir);
+    OK(disk_lock(disk_of(f), path, &lock, NULL, &f->err));
+    for (int locked = 1; locked >= 0; locked--) {
+        OK(firn_log_set_retention(f->log, &keep, 0, &f->err));
+        firn_env_run(env);
+        firn_log_get_info(f->log, &info, NULL);
+        assert_int_equal(info.lowest_index, locked ? 0 : 15);
+        if (locked)
+            disk_unlock(disk_of(f), lock);
+    }
+    OK(firn_log_close(f->log, &f->err));
+    firn_env_free(env);
+    f->log = open_log(f, false);
+}
+
 /* ---- damage --------------------------------------------------------------------------------- */
 
 static void flip(struct fixture *f, uint64_t at)
@@ -475,7 +506,7 @@ static void *commit_many(void *arg)
 }
 
 /* Three of them share a handle; the writer trims meanwhile. */
-static void threads_share_commits(void **state)
+static void threads_commit(void **state)
 {
     struct fixture *f = *state;
     const struct firn_retention keep = {.max_records = 10, .keep_unread = true};
@@ -552,12 +583,13 @@ int main(void)
         BOTH(a_truncation_takes_them_back),
         BOTH(a_late_commit_is_taken_back),
         BOTH(what_is_unread_stays),
+        BOTH(the_background_is_not_held_up),
         BOTH(one_damaged_copy_costs_nothing),
         BOTH(two_damaged_copies_are_an_error),
         BOTH(a_later_version_is_refused),
         BOTH(a_destroyed_log_has_none),
         BOTH(a_new_log_has_none),
-        BOTH(threads_share_commits),
+        BOTH(threads_commit),
         {"another_process_commits", another_process_commits, setup_files, teardown, NULL},
     };
     alarm(100); /* a wait that nobody ends is a failure */

@@ -96,6 +96,15 @@ static void what_was_done_is_counted(void **state)
     read_at(follower, RECORDS);
     assert_int_equal(stats_of(follower).refreshes, refreshes + 1);
     assert_int_equal(stats_of(follower).appends, 0);
+    const struct firn_position position = {.name = "a", .index = 3};
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(firn_log_commit_positions(follower, &position, 1, NULL), 0);
+    assert_int_equal(firn_log_remove_position(follower, "b", NULL), FIRN_ENOENT);
+    assert_int_equal(stats_of(follower).position_commits, 2);
+    assert_int_equal(stats_of(follower).position_stores, 2);
+    assert_int_equal(stats_of(follower).sleeps, 0);
+    assert_int_equal(firn_log_wait(follower, 1000, 1, NULL), FIRN_ETIMEDOUT);
+    assert_true(stats_of(follower).sleeps > 0);
     assert_int_equal(firn_log_close(follower, NULL), 0);
     check_changes(log);
     assert_int_equal(firn_log_close(log, NULL), 0);
