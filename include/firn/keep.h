@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/** What a log keeps: retention, and compaction by key. */
+/** What a log keeps: retention, compaction by key, and repair. */
 #ifndef FIRN_KEEP_H
 #define FIRN_KEEP_H
 
@@ -95,6 +95,37 @@ FIRN_API int firn_log_compact(struct firn_log *log, const struct firn_compaction
  */
 FIRN_API int firn_log_set_compaction(struct firn_log *log, const struct firn_compaction *options,
                                      uint64_t period_ms, struct firn_error *err);
+
+/* ---- repair ----------------------------------------------------------------------------- */
+
+/** What a repair did. */
+struct firn_repaired {
+    uint64_t ranges;  /**< damaged ranges of the store that were closed */
+    uint64_t records; /**< indexes that are lost with them */
+    uint64_t bytes;   /**< copied aside */
+    uint64_t files;   /**< of other kinds (indexes, append times, checkpoint) made anew */
+};
+
+/**
+ * Puts right what firn_log_verify finds. Segments with damaged ranges are written anew: the damaged
+ * bytes are copied aside before, never deleted, to files damaged-SEGMENT-OFFSET-N.bin in the log's
+ * directory, and an empty batch takes the place of the records that are lost: cursors pass over
+ * them, and firn_log_read says FIRN_ENOENT. Where the first segments are missing, the log begins
+ * behind them. The next append begins a new segment. What is derived is made anew.
+ *
+ * `each` (may be NULL) is told of every finding before anything is changed; a non-zero result ends
+ * the repair, which has changed nothing then, and is returned. (To learn what a repair would do,
+ * call firn_log_verify.) `repaired` may be NULL. A crash leaves each segment as it was or repaired:
+ * repair it again. Readers and writers go on meanwhile.
+ *
+ * Durable on return. FIRN_EIO (also if something can't be read now, and may be later: it is left,
+ * the rest is repaired), FIRN_ENOSPC (needs room for a copy of one segment; nothing is lost),
+ * FIRN_ETOOBIG (so many records are missing that no segment can stand for them: they are left),
+ * FIRN_EREADONLY, FIRN_EPOISONED, FIRN_ENOMEM, and what firn_log_commit_positions has, if the named
+ * cursors are damaged.
+ */
+FIRN_API int firn_log_repair(struct firn_log *log, firn_finding_fn *each, void *arg,
+                             struct firn_repaired *repaired, struct firn_error *err);
 
 #ifdef __cplusplus
 }

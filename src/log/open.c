@@ -298,7 +298,7 @@ static int note_doomed(void *arg, const char *name, const struct firn_entry *ent
     bool ours = strcmp(name, POSITION_NAME) == 0 || strcmp(name, CUT_NAME) == 0 ||
                 strcmp(name, RESERVE_NAME) == 0 || named_is_file(name) ||
                 strncmp(name, "spare-", 6) == 0 || strncmp(name, "spool-", 6) == 0 ||
-                strncmp(name, "torn-", 5) == 0 ||
+                strncmp(name, "torn-", 5) == 0 || strncmp(name, "damaged-", 8) == 0 ||
                 (strspn(name, "0123456789") == 20 && dot == name + 20);
     if (!ours || entry->kind != FIRN_ENTRY_FILE || strlen(name) >= sizeof *doomed->names)
         return 0;

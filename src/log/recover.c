@@ -21,9 +21,9 @@ struct listing {
 
 static bool is_ours(const char *name)
 {
-    static const char *const starts[] = {"lock",   "spare-",        "torn-",
-                                         "spool-", CHECKPOINT_NAME, POSITION_NAME,
-                                         CUT_NAME, NAMED_FILE,      RESERVE_NAME};
+    static const char *const starts[] = {"lock",     "spare-",        "torn-",       "damaged-",
+                                         "spool-",   CHECKPOINT_NAME, POSITION_NAME, CUT_NAME,
+                                         NAMED_FILE, RESERVE_NAME};
     for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
         if (strncmp(name, starts[i], strlen(starts[i])) == 0)
             return true;

@@ -352,6 +352,8 @@ static int check_missing(struct verify *verify)
         const struct log_hole *hole = &log->holes[i];
         struct segment *before = list_find(log, hole->hole.first_index);
         segment_unref(before);
+        if (hole->hole.next_index <= atomic_load(&log->lowest))
+            continue; /* given up */
         if (!before && report_hole(verify, &hole->hole, FIRN_EDAMAGED, hole->text) != 0)
             return verify->stopped;
     }

@@ -169,6 +169,63 @@ static bool is_harmless(const struct flip *flip)
     return harmless;
 }
 
+static int note_left(void *arg, const struct firn_finding *finding)
+{
+    (void)wrong(arg, "found after the repair", finding->text);
+    return 0;
+}
+
+/* All that is there is right; and how much that is. */
+static bool count_right(struct flip *flip, uint64_t *count)
+{
+    struct firn_cursor *cursor;
+    const struct firn_record *record;
+    bool good = true;
+    int rc = firn_cursor_open(flip->machine.log, NULL, &cursor, &flip->machine.err);
+    if (rc < 0)
+        return wrong(flip, "cursor", flip->machine.err.message);
+    *count = 0;
+    while (good && (rc = firn_cursor_next(cursor, &record, &flip->machine.err)) == 0) {
+        ++*count;
+        good = model_equals(stamp_of(flip, record->index), record) ||
+               wrong(flip, "a wrong record", "after the repair");
+    }
+    firn_cursor_close(cursor);
+    return good && (rc == FIRN_EEND || wrong(flip, "after the repair", flip->machine.err.message));
+}
+
+static bool is_whole(struct flip *flip, uint64_t least)
+{
+    uint64_t count;
+    if (firn_log_verify(flip->machine.log, note_left, flip, NULL, NULL) != 0)
+        return false;
+    return count_right(flip, &count) &&
+           (count >= least || wrong(flip, "the repair lost", "a record that was there"));
+}
+
+/* What verify found nothing wrong with is there afterwards, and then it finds nothing at all. */
+static bool check_repair(struct flip *flip)
+{
+    struct machine *machine = &flip->machine;
+    uint64_t should = model_last(&flip->whole->model)->next - flip->whole->model.lowest;
+    uint64_t least = should > flip->lost ? should - flip->lost : 0;
+    struct firn_recovery recovery;
+    if (firn_log_repair(machine->log, NULL, NULL, NULL, &machine->err) != 0)
+        return wrong(flip, "repair", machine->err.message);
+    if (!is_whole(flip, least))
+        return false;
+    if (firn_log_close(machine->log, &machine->err) != 0)
+        return wrong(flip, "closing after the repair", machine->err.message);
+    machine->log = NULL;
+    firn_env_free(machine->env);
+    machine->env = NULL;
+    if (open_log(machine, false) < 0)
+        return wrong(flip, "opening after the repair", machine->err.message);
+    firn_log_get_recovery(machine->log, &recovery);
+    return (recovery.clean || wrong(flip, "not clean after the repair", recovery.text)) &&
+           is_whole(flip, least);
+}
+
 /* A log that can't be opened says why; that is a report too, but only of the checkpoint's kind. */
 static bool check_flip(struct flip *flip, bool read_only)
 {
@@ -191,9 +248,12 @@ static bool check_flip(struct flip *flip, bool read_only)
         good = wrong(flip, "nothing is reported", "and the byte is not known as harmless");
     if (good && flip->reported && !flip->in_place)
         good = wrong(flip, "what is reported is not where the bit is", machine->err.message);
+    if (good && !read_only)
+        good = check_repair(flip);
     firn_log_close(machine->log, NULL);
     machine->log = NULL;
-    firn_env_free(machine->env);
+    if (machine->env)
+        firn_env_free(machine->env);
     machine->env = NULL;
     return good && (machine_check_leaks(machine) || wrong(flip, "left open", machine->why));
 }
