@@ -226,6 +226,77 @@ static bool check_repair(struct flip *flip)
            is_whole(flip, least);
 }
 
+/* The power goes at the `point`th change of a repair: it can be done again. False: it was over. */
+static bool interrupt_repair(struct flip *flip, uint64_t point, uint64_t seed, bool *good)
+{
+    struct machine *machine = &flip->machine;
+    struct firn_faulty_counts counts;
+    char path[96];
+    snprintf(path, sizeof path, MACHINE_DIR "/%s", flip->file);
+    machine_copy(flip->whole, machine);
+    assert_int_equal(firn_faulty_flip_bit(machine->faulty, path, flip->byte, flip->bit, NULL), 0);
+    assert_int_equal(open_log(machine, false), 0);
+    flip->lost = 0;
+    (void)firn_log_verify(machine->log, note_finding, flip, NULL, NULL);
+    firn_faulty_get_counts(machine->faulty, &counts);
+    firn_faulty_crash_at(machine->faulty, counts.mutations + point);
+    int rc = firn_log_repair(machine->log, NULL, NULL, NULL, &machine->err);
+    bool off = firn_faulty_is_off(machine->faulty);
+    *good = rc == 0 || off || wrong(flip, "repair", machine->err.message);
+    firn_log_close(machine->log, NULL);
+    machine->log = NULL;
+    firn_env_free(machine->env);
+    machine->env = NULL;
+    if (off) {
+        firn_faulty_restart_random(machine->faulty, seed, NULL);
+        *good = *good && (open_log(machine, false) == 0 ||
+                          wrong(flip, "opening after a crash", machine->err.message));
+        *good = *good && check_repair(flip);
+        machine_close(machine);
+    }
+    machine_done(machine);
+    return off;
+}
+
+static void power_lost_in_repair(void **state)
+{
+    (void)state;
+    struct machine whole;
+    struct files files = {0};
+    uint64_t crashes = 0, failures = 0;
+    machine_init(&whole, FIRN_DURABILITY_EACH, SEGMENT);
+    assert_int_equal(machine_open(&whole), 0);
+    for (const char *operation = "aagagaag"; *operation; operation++)
+        assert_int_equal(machine_do(&whole, *operation), 0);
+    assert_int_equal(machine_close(&whole), 0);
+    assert_int_equal(firn_faulty_settle(whole.faulty, NULL), 0);
+    firn_faulty_walk(whole.faulty, FIRN_FAULTY_DURABLE, note_file, &files);
+    for (size_t i = 0; i < files.count; i++) {
+        if (!strstr(files.at[i].name, ".log"))
+            continue;
+        for (uint64_t byte = 5; byte < files.at[i].size; byte += 83) {
+            bool more = true;
+            for (uint64_t point = 1; more; point++) {
+                for (uint64_t seed = 1; more && seed <= 3; seed++) {
+                    struct flip flip = {.whole = &whole, .file = files.at[i].name, .byte = byte};
+                    bool good;
+                    more = interrupt_repair(&flip, point, seed, &good);
+                    crashes += more;
+                    failures += !good;
+                    if (!good && failures < 20)
+                        printf("failed: %s byte %llu point %llu seed %llu: %s\n", flip.file,
+                               (unsigned long long)byte, (unsigned long long)point,
+                               (unsigned long long)seed, flip.why);
+                }
+            }
+        }
+    }
+    printf("note: %llu losses of power in repairs, %llu failed\n", (unsigned long long)crashes,
+           (unsigned long long)failures);
+    machine_done(&whole);
+    assert_int_equal(failures, 0);
+}
+
 /* A log that can't be opened says why; that is a report too, but only of the checkpoint's kind. */
 static bool check_flip(struct flip *flip, bool read_only)
 {
@@ -312,6 +383,9 @@ static void each_bit(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(each_bit)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_bit),
+        cmocka_unit_test(power_lost_in_repair),
+    };
     return cmocka_run_group_tests_name("bitflip", tests, NULL, NULL);
 }
