@@ -452,9 +452,7 @@ static int mend_cursors(struct repair *repair, struct firn_error *err)
 {
     struct firn_log *log = repair->log;
     struct named_table table;
-    char name[FIRN_CURSOR_NAME_MAX + 1];
-    uint64_t lowest;
-    int rc = named_hold(log, false, &lowest, name, err);
+    int rc = named_hold(log, NAMED_PATIENCE_NS, err);
     if (rc < 0)
         return rc;
     rc = named_load(log->disk, log->dir, &table, err);
