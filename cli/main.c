@@ -32,6 +32,8 @@ static const struct subcommand subcommands[] = {
     {"verify", "check every byte of a log", verify_run},
     {"truncate", "remove the records from an index on", truncate_run},
     {"trim", "remove the first records: by index, age or size", trim_run},
+    {"compact", "keep the last record of each key", compact_run},
+    {"repair", "put right what is damaged", repair_run},
     {"cursor", "list, set and remove positions of readers", cursor_run},
     {"copy", "copy a log, or bring a copy up to date", copy_run},
     {"import", "append segments of Kafka", import_run},

@@ -12,6 +12,8 @@ int truncate_run(int argc, char **argv);
 int tail_run(int argc, char **argv);
 int cursor_run(int argc, char **argv);
 int trim_run(int argc, char **argv);
+int compact_run(int argc, char **argv);
+int repair_run(int argc, char **argv);
 int copy_run(int argc, char **argv);
 int import_run(int argc, char **argv);
 int export_run(int argc, char **argv);

@@ -36,8 +36,7 @@ static void tell_summary(const struct transfers *transfers, bool interrupted)
     figures_bytes(rate, (uint64_t)((double)done->bytes / seconds));
     if (done->ranges_lost)
         snprintf(lost, sizeof lost, "; %llu damaged range%s left out",
-                 (unsigned long long)done->ranges_lost,
-                 done->ranges_lost == 1 ? " is" : "s are");
+                 (unsigned long long)done->ranges_lost, done->ranges_lost == 1 ? " is" : "s are");
     report_note(transfers->subcommand, "%s%s %s, up to index %llu, %s in %.3f s: %s/s%s",
                 interrupted ? "interrupted: " : "",
                 figures_count(count, done->records, "record", "records"), transfers->verb,

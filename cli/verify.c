@@ -5,6 +5,7 @@
 #include <firn/log.h>
 
 #include "figures.h"
+#include "findings.h"
 #include "options.h"
 #include "output.h"
 #include "report.h"
@@ -32,20 +33,6 @@ static int parse(int argc, char **argv, bool *quiet, char ***operands)
     return options_parse(&usage, argc, argv, operands);
 }
 
-/* "FILE: byte 4096, 512 bytes: records 10 to 19 are lost: text" */
-static int put_finding(void *arg, const struct firn_finding *finding)
-{
-    (void)arg;
-    printf("%s: byte %llu", finding->file, (unsigned long long)finding->offset);
-    if (finding->length)
-        printf(", %llu bytes", (unsigned long long)finding->length);
-    if (finding->next_index > finding->first_index)
-        printf(": records %llu to %llu can't be read", (unsigned long long)finding->first_index,
-               (unsigned long long)finding->next_index - 1);
-    printf(": %s\n", finding->text);
-    return output_failed() ? FIRN_ECLOSED : 0;
-}
-
 static void put_figures(const struct firn_verify_stats *stats, double seconds)
 {
     char text[4][FIGURES_SIZE];
@@ -64,7 +51,7 @@ static int verify(struct firn_log *log, bool quiet)
     struct firn_error err = {0};
     struct firn_verify_stats stats = {0};
     double start = figures_clock();
-    int result = firn_log_verify(log, put_finding, NULL, &stats, &err);
+    int result = firn_log_verify(log, findings_put, NULL, &stats, &err);
     if (result && result != FIRN_EDAMAGED && result != FIRN_ECLOSED)
         return report_error(name, &err);
     if (!quiet && !output_failed())

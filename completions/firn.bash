@@ -30,6 +30,8 @@ _firn_options()
     info) words='--json --help' ;;
     verify | truncate | copy | import) words='--quiet --help' ;;
     export) words='--from --quiet --help' ;;
+    compact) words='--keep-deleted --memory --quiet --help' ;;
+    repair) words='--dry-run --quiet --help' ;;
     cursor) words='--json --help' ;;
     trim) words='--before --older-than --keep-bytes --keep-records --keep-unread --dry-run --quiet --help' ;;
     *) words='' ;;
@@ -39,7 +41,7 @@ _firn_options()
 _firn()
 {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local subcommand=${COMP_WORDS[1]} words='' subcommands='append cat tail info verify truncate trim cursor copy import export help'
+    local subcommand=${COMP_WORDS[1]} words='' subcommands='append cat tail info verify truncate trim compact repair cursor copy import export help'
     COMPREPLY=()
     # readline takes '=' as a word of its own: --format = json
     if [[ $current == '=' ]]; then

@@ -6,7 +6,8 @@ import unittest
 
 import support
 
-SUBCOMMANDS = "append", "cat", "tail", "info", "verify", "truncate", "trim", "cursor"
+SUBCOMMANDS = "append", "cat", "tail", "info", "verify", "truncate", "trim", "compact", \
+    "repair", "cursor"
 
 
 class Usage(support.CommandTest):

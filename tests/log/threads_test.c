@@ -218,8 +218,142 @@ static void test_all_at_once(void **state)
     firn_disk_free(shared.disk);
 }
 
+/* ---- compaction --------------------------------------------------------------------------- */
+
+enum { KEYED = 6000, KEYS = 50, KEY_READERS = 8 };
+
+/* The value says its key and a number that ascends for each key. */
+struct keyed {
+    uint64_t key, number, check;
+    uint8_t padding[40];
+};
+
+static void *write_keyed(void *arg)
+{
+    struct shared *shared = arg;
+    for (uint64_t i = 0; i < KEYED; i++) {
+        struct keyed body = {.key = i * 7 % KEYS, .number = i, .check = mix(i * 7 % KEYS, i)};
+        struct firn_record record = {.key = {&body.key, sizeof body.key},
+                                     .value = {&body, sizeof body}};
+        const struct firn_append_options options = {.no_wait = i % 8 != 0};
+        check_equal(__LINE__, firn_log_append(shared->log, &record, 1, &options, NULL, NULL), 0);
+        atomic_fetch_add(&shared->appended, 1);
+    }
+    atomic_store(&shared->stop, true);
+    return NULL;
+}
+
+static void check_keyed(const struct firn_record *record, uint64_t index)
+{
+    struct keyed body;
+    check_equal(__LINE__, (long long)record->value.size, sizeof body);
+    memcpy(&body, record->value.data, sizeof body);
+    check_equal(__LINE__, body.check == mix(body.key, body.number), true);
+    check_equal(__LINE__, (long long)body.number, (long long)index);
+}
+
+static void *read_keyed(void *arg)
+{
+    struct shared *shared = arg;
+    for (unsigned round = 0; !atomic_load(&shared->stop); round++) {
+        const struct firn_cursor_options options = {.at_end = round % 2 == 0};
+        struct firn_cursor *cursor;
+        const struct firn_record *record;
+        check_equal(__LINE__, firn_cursor_open(shared->log, &options, &cursor, NULL), 0);
+        uint64_t place = firn_cursor_index(cursor);
+        int rc;
+        while ((rc = options.at_end ? firn_cursor_prev(cursor, &record, NULL)
+                                    : firn_cursor_next(cursor, &record, NULL)) == 0) {
+            check_equal(__LINE__, options.at_end ? record->index < place : record->index >= place,
+                        true);
+            place = options.at_end ? record->index : record->index + 1;
+            check_keyed(record, record->index);
+        }
+        if (rc != FIRN_EEND)
+            check_equal(__LINE__, rc, FIRN_ERANGE); /* trimmed meanwhile */
+        firn_cursor_close(cursor);
+    }
+    return NULL;
+}
+
+static void *compact_log(void *arg)
+{
+    struct shared *shared = arg;
+    const struct firn_compaction little = {.memory_bytes = 1000};
+    while (!atomic_load(&shared->stop)) {
+        check_equal(__LINE__, firn_log_compact(shared->log, &little, NULL, NULL), 0);
+        sched_yield();
+    }
+    return NULL;
+}
+
+static void *trim_log(void *arg)
+{
+    struct shared *shared = arg;
+    const struct firn_retention keep = {.max_records = 2000};
+    while (!atomic_load(&shared->stop)) {
+        check_equal(__LINE__, firn_log_trim(shared->log, &keep, false, NULL, NULL), 0);
+        sched_yield();
+    }
+    return NULL;
+}
+
+/* The last value of each key is there, and of older ones what the last segment has. */
+static void check_last(struct firn_log *log)
+{
+    struct firn_cursor *cursor;
+    const struct firn_record *record;
+    bool seen[KEYS] = {false};
+    check_equal(__LINE__, firn_log_compact(log, NULL, NULL, NULL), 0);
+    check_equal(__LINE__, firn_cursor_open(log, NULL, &cursor, NULL), 0);
+    while (firn_cursor_next(cursor, &record, NULL) == 0)
+        seen[record->index * 7 % KEYS] |= record->index + KEYS >= KEYED;
+    for (int i = 0; i < KEYS; i++)
+        assert_true(seen[i]);
+    firn_cursor_close(cursor);
+    assert_int_equal(firn_log_verify(log, NULL, NULL, NULL, NULL), 0);
+}
+
+static void test_compaction(void **state)
+{
+    (void)state;
+    struct shared shared = {0};
+    const struct firn_compaction what = {0};
+    pthread_t writer, readers[KEY_READERS], compactor, trimmer;
+    assert_int_equal(firn_disk_memory_new(&shared.disk, NULL), 0);
+    assert_int_equal(firn_env_new(NULL, &shared.env, NULL), 0);
+    const struct firn_log_options options = {
+        .disk = shared.disk, .env = shared.env, .segment_bytes = 16 * 1024};
+    assert_int_equal(firn_log_open("log", &options, &shared.log, NULL), 0);
+    assert_int_equal(firn_log_set_compaction(shared.log, &what, 1, NULL), 0);
+    for (int i = 0; i < KEY_READERS; i++)
+        assert_int_equal(pthread_create(&readers[i], NULL, read_keyed, &shared), 0);
+    assert_int_equal(pthread_create(&compactor, NULL, compact_log, &shared), 0);
+    assert_int_equal(pthread_create(&trimmer, NULL, trim_log, &shared), 0);
+    assert_int_equal(pthread_create(&writer, NULL, write_keyed, &shared), 0);
+    pthread_join(writer, NULL);
+    pthread_join(compactor, NULL);
+    pthread_join(trimmer, NULL);
+    for (int i = 0; i < KEY_READERS; i++)
+        pthread_join(readers[i], NULL);
+    assert_int_equal(firn_log_flush(shared.log, NULL), 0);
+    check_last(shared.log);
+    assert_int_equal(firn_log_close(shared.log, NULL), 0);
+    struct firn_recovery recovery;
+    assert_int_equal(firn_log_open("log", &options, &shared.log, NULL), 0);
+    firn_log_get_recovery(shared.log, &recovery);
+    assert_true(recovery.clean);
+    check_last(shared.log);
+    assert_int_equal(firn_log_close(shared.log, NULL), 0);
+    assert_int_equal(firn_env_free(shared.env), 0);
+    firn_disk_free(shared.disk);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_all_at_once)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_at_once),
+        cmocka_unit_test(test_compaction),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
