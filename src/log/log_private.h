@@ -37,7 +37,7 @@
 #include "log/stats.h"
 
 enum {
-    LOG_BATCH_TARGET = 16 * 1024,           /* bytes of a batch of single records, about */
+    LOG_BATCH_TARGET = 8 * 1024,            /* bytes of a batch of single records, about */
     LOG_AGE_STORE_MS = 60 * 1000,           /* between storing marks of a segment that grows */
     LOG_CHECKPOINT_BYTES = 4 * 1024 * 1024, /* durable bytes between checkpoints */
     LOG_RESERVE_STEP = 64 * 1024,           /* least step of preparing */
