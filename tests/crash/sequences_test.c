@@ -304,11 +304,11 @@ static uint64_t run_mode(enum firn_durability durability, const struct effort *e
 {
     bool at_once = durability == FIRN_DURABILITY_EACH;
     const char *basic = at_once ? MACHINE_OPERATIONS : MACHINE_OPERATIONS "f";
-    const char *more = at_once ? MACHINE_OPERATIONS "xzksnv" : MACHINE_OPERATIONS "fxzsn";
+    const char *more = at_once ? MACHINE_OPERATIONS "xzksn" : MACHINE_OPERATIONS "fxzs";
     struct campaign campaign = {.effort = *effort, .durability = durability};
     for (unsigned length = 1; length <= effort->length; length++) {
         const char *operations = length < 3 ? more : basic;
-        campaign.setup = length < 3 ? "aagcang" : "aagcag";
+        campaign.setup = at_once && length < 3 ? "aagcang" : "aagcag";
         try_all(&campaign, operations, length);
         campaign.setup = "";
         try_all(&campaign, operations, length);
