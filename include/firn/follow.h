@@ -21,7 +21,8 @@ extern "C" {
 /**
  * Waits until the record `index` is durable, at most `timeout_us` microseconds (0: only looks;
  * FIRN_FOREVER). It goes on waiting where the writer ends, since another one may come. Also 0, for
- * the caller to look: the end was truncated, or a writer came back. FIRN_ETIMEDOUT, FIRN_ECLOSED
+ * the caller to look: the end was truncated, a segment compacted or repaired, or a writer came
+ * back. FIRN_ETIMEDOUT, FIRN_ECLOSED
  * (firn_log_interrupt), FIRN_EPOISONED (this handle writes, and can no more).
  */
 FIRN_API int firn_log_wait(struct firn_log *log, uint64_t index, uint64_t timeout_us,

@@ -284,8 +284,9 @@ static void try_all(struct campaign *campaign, const char *operations, unsigned 
 /* Compaction wants segments that hold more than one record of a key. */
 static void try_compaction(struct campaign *campaign, unsigned length)
 {
-    static const char *const sequences[] = {"y", "yt", "yb", "ty", "yc", "yry", "yu", "cy", "yyr"};
-    campaign->setup = "aagragaagrg";
+    static const char *const sequences[] = {"y", "yt", "yb", "ty", "cy"};
+    campaign->setup = "aagragar";
+    campaign->effort.again *= 5;
     for (size_t i = 0; i < sizeof sequences / sizeof *sequences; i++) {
         if (strlen(sequences[i]) != length)
             continue;
@@ -293,6 +294,7 @@ static void try_compaction(struct campaign *campaign, unsigned length)
         snprintf(campaign->sequence, sizeof campaign->sequence, "%s", sequences[i]);
         try_sequence(campaign);
     }
+    campaign->effort.again /= 5;
 }
 
 /* ---- the campaign ---- */
