@@ -3,12 +3,12 @@
  * Every sequence of up to three operations x every crash point x what may survive there.
  *
  * A sequence is run once to count its mutating operations, and again for each of them, with the
- * power lost there. What may survive is tried in clones: all outcomes up to 1,024, a sample drawn
- * by seed beyond that, and torn sectors. States of the disk that were met before with the same
- * model are not tried again. For a sample, the power goes again at each point of the recovery.
+ * power lost there. What may survive is tried in clones: all outcomes up to some number, a sample
+ * drawn by seed beyond that, and torn sectors. States of the disk that were met before with the
+ * same model are not tried again. For a sample, the power goes again at each point of the recovery.
  *
- * Arguments: none: all, or less where sanitizers slow it down; --full: all; or what a failure
- * printed: one sequence, one crash point, one outcome.
+ * Arguments: none: as much as a minute or two allow, or less where sanitizers slow it down; --full:
+ * for as long as it takes; or what a failure printed: one sequence, one crash point, one outcome.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -300,6 +300,7 @@ static void try_compaction(struct campaign *campaign, unsigned length)
 /* ---- the campaign ---- */
 
 static const struct effort full = {3, ALL_OUTCOMES, 200, 24, 1, 20, 0};
+static const struct effort usual = {3, 96, 32, 6, 1, 60, 0};
 static const struct effort less = {2, 24, 8, 2, 2, 100, 0};
 
 static uint64_t run_mode(enum firn_durability durability, const struct effort *effort)
@@ -326,7 +327,7 @@ static uint64_t run_mode(enum firn_durability durability, const struct effort *e
     return campaign.failures;
 }
 
-static const struct effort *chosen = &full;
+static const struct effort *chosen = &usual;
 
 static void each(void **state)
 {
@@ -390,6 +391,9 @@ int main(int argc, char **argv)
         return repeat(argc, argv);
     if (effort && strcmp(effort, "less") == 0 && argc == 1)
         chosen = &less;
-    alarm(300); /* a deadlock is a failure */
+    if (argc > 1)
+        chosen = &full;
+    else
+        alarm(280); /* a deadlock is a failure */
     return cmocka_run_group_tests_name("sequences", tests, NULL, NULL);
 }
