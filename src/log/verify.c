@@ -10,7 +10,7 @@
 
 enum { LARGE = 1024 * 1024 }; /* bytes of a batch that is not held in memory */
 
-enum { AGE_LOOKS = 10, AGE_PAUSE_NS = 1000000 };
+enum { LOOKS = 10, PAUSE_NS = 1000000 };
 
 struct verify {
     struct firn_log *log;
@@ -211,9 +211,15 @@ static int report_age(struct verify *verify, uint64_t base)
     return report(verify, &finding);
 }
 
+/* What is wrong with an index; text NULL: nothing. */
+struct index_fault {
+    const char *text;
+    uint64_t entry;
+};
+
 /* Every entry must name a batch: its base, and the highest time up to it. */
-static int check_entries(struct verify *verify, struct segment *segment, struct index *index,
-                         struct firn_error *err)
+static int check_entries(struct segment *segment, struct index *index,
+                         struct index_fault *index_fault, struct firn_error *err)
 {
     struct firn_file *file;
     struct scan scan;
@@ -239,7 +245,7 @@ static int check_entries(struct verify *verify, struct segment *segment, struct 
             break; /* damage, reported already */
         if (rc == FIRN_EEND || scan.position - batch.bytes != entry.position ||
             batch.base != segment->base + entry.relative || entry.max_time != max_time) {
-            rc = report_index(verify, segment->base, i, "an entry does not agree with the store");
+            *index_fault = (struct index_fault){"an entry does not agree with the store", i};
             break;
         }
     }
@@ -250,10 +256,10 @@ static int check_entries(struct verify *verify, struct segment *segment, struct 
 /* It is written in place: who meets that looks again. */
 static bool age_is_damaged(struct firn_log *log, uint64_t base)
 {
-    for (int i = 0; i < AGE_LOOKS; i++) {
+    for (int i = 0; i < LOOKS; i++) {
         if (age_check(log, base) != FIRN_EDAMAGED)
             return false;
-        disk_sleep(log->disk, AGE_PAUSE_NS);
+        disk_sleep(log->disk, PAUSE_NS);
     }
     return true;
 }
@@ -268,10 +274,31 @@ static bool grows(struct firn_log *log, const struct segment *segment)
     return unsettled || list_next_base(log, segment->base) == UINT64_MAX;
 }
 
-static int check_index(struct verify *verify, struct segment *segment, struct firn_error *err)
+static int look_at_index(struct verify *verify, struct segment *segment, struct index_fault *fault,
+                         struct firn_error *err)
 {
     struct firn_log *log = verify->log;
     struct index *index;
+    int rc = index_load(log->disk, log->dir, segment->base, segment_durable_end(segment), &index,
+                        NULL);
+    *fault = (struct index_fault){0};
+    if (rc == FIRN_ENOENT)
+        return 0; /* not written yet, or discarded: it is rebuilt when needed */
+    if (rc == FIRN_ENOMEM)
+        return firn_error_set(err, rc, 0, "%s: no memory to verify", log->dir);
+    if (rc < 0) {
+        fault->text = "malformed; it is rebuilt when needed";
+        return 0;
+    }
+    rc = check_entries(segment, index, fault, err);
+    index_unref(index);
+    return rc;
+}
+
+static int check_index(struct verify *verify, struct segment *segment, struct firn_error *err)
+{
+    struct firn_log *log = verify->log;
+    struct index_fault fault = {0};
     if (age_is_damaged(log, segment->base)) {
         int stopped = report_age(verify, segment->base);
         if (stopped)
@@ -279,17 +306,13 @@ static int check_index(struct verify *verify, struct segment *segment, struct fi
     }
     if (grows(log, segment))
         return 0;
-    int rc = index_load(log->disk, log->dir, segment->base, segment_durable_end(segment), &index,
-                        NULL);
-    if (rc == FIRN_ENOENT)
-        return 0; /* not written yet, or discarded: it is rebuilt when needed */
-    if (rc == FIRN_ENOMEM)
-        return firn_error_set(err, rc, 0, "%s: no memory to verify", log->dir);
-    if (rc < 0)
-        return report_index(verify, segment->base, 0, "malformed; it is rebuilt when needed");
-    rc = check_entries(verify, segment, index, err);
-    index_unref(index);
-    return rc;
+    for (int i = 0; i < LOOKS; i++) { /* it is written in place, too */
+        int rc = look_at_index(verify, segment, &fault, err);
+        if (rc < 0 || !fault.text)
+            return rc;
+        disk_sleep(log->disk, PAUSE_NS);
+    }
+    return report_index(verify, segment->base, fault.entry, fault.text);
 }
 
 /* ---- the checkpoint ---- */
