@@ -357,7 +357,8 @@ static void each_bit(void **state)
     assert_int_equal(firn_faulty_settle(whole.faulty, NULL), 0);
     firn_faulty_walk(whole.faulty, FIRN_FAULTY_DURABLE, note_file, &files);
     for (size_t i = 0; i < files.count; i++) {
-        for (uint64_t bit = 0; bit < files.at[i].size * 8; bit += step) {
+        bool filler = strcmp(files.at[i].name, "reserve") == 0; /* its bytes are never read */
+        for (uint64_t bit = 0; bit < files.at[i].size * 8; bit += filler ? 9973 : step) {
             for (int write = 0; write < 1 + (bit % READ_WRITE_EVERY == 0); write++) {
                 struct flip flip = {.whole = &whole,
                                     .file = files.at[i].name,
