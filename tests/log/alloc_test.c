@@ -203,7 +203,9 @@ static void remove_start(struct work *work)
     alloc_paused = false;
     int rc = firn_log_remove_before(work->log, index, &work->err);
     alloc_paused = true;
-    if (rc == 0)
+    struct firn_log_info info = {0};
+    firn_log_get_info(work->log, &info, NULL); /* it may have failed when only files were left */
+    if (rc == 0 || info.lowest_index == index)
         work->model.lowest = work->model.lowest_acknowledged = index;
     count_result(work, rc);
 }

@@ -208,8 +208,8 @@ static bool lose_power(uint64_t seed)
     firn_env_run(place.env);
     uint64_t end = next_index(&place);
     firn_faulty_get_counts(place.faulty, &counts);
-    firn_faulty_crash_at(place.faulty, counts.mutations + 1 + seed % 3);
-    for (int i = 0; i < 4 && !firn_faulty_is_off(place.faulty); i++)
+    firn_faulty_crash_at(place.faulty, counts.mutations + 1 + seed % 12);
+    for (int i = 0; i < 12 && !firn_faulty_is_off(place.faulty); i++)
         end += append_group(&place) == 0 ? GROUP : 0;
     firn_log_close(place.log, NULL);
     assert_int_equal(firn_faulty_restart_random(place.faulty, seed, NULL), 0);
