@@ -103,7 +103,7 @@ static void what_was_done_is_counted(void **state)
     assert_int_equal(stats_of(follower).position_commits, 2);
     assert_int_equal(stats_of(follower).position_stores, 2);
     assert_int_equal(stats_of(follower).sleeps, 0);
-    assert_int_equal(firn_log_wait(follower, 1000, 1, NULL), FIRN_ETIMEDOUT);
+    assert_int_equal(firn_log_wait(follower, 1000, 20000, NULL), FIRN_ETIMEDOUT);
     assert_true(stats_of(follower).sleeps > 0);
     assert_int_equal(firn_log_close(follower, NULL), 0);
     check_changes(log);
