@@ -18,7 +18,7 @@
 enum {
     WINDOW = 128 * 1024,
     PAGE = 4096,
-    BLOCK = 16 * 1024,
+    BLOCK = 512 * 1024,
     PIECE = 256 * 1024, /* fits in a processor's cache */
     NEAR = 2 * PAGE,
     FEW_PEEKS = 8,
@@ -327,21 +327,16 @@ static size_t nonzero_size(const uint8_t *bytes, size_t size)
     return size;
 }
 
-int scan_last_nonzero(struct firn_file *file, uint64_t from, uint64_t to, uint64_t *end,
-                      struct firn_error *err)
+/* From the end backwards, in large blocks: what was only reserved is slow to read in small ones. */
+static int find_last_nonzero(struct firn_file *file, uint8_t *block, uint64_t from, uint64_t to,
+                             uint64_t *end, struct firn_error *err)
 {
-    uint8_t block[BLOCK];
-    uint64_t size;
-    int rc = disk_size_of(file, &size, err);
-    if (rc != 0)
-        return rc;
-    to = least(to, size);
     while (to > from) {
         uint64_t start = (to - 1) / BLOCK * BLOCK;
         if (start < from)
             start = from;
         size_t got;
-        rc = disk_read_full(file, block, (size_t)(to - start), start, &got, err);
+        int rc = disk_read_full(file, block, (size_t)(to - start), start, &got, err);
         if (rc != 0)
             return rc;
         size_t used = nonzero_size(block, got);
@@ -353,4 +348,19 @@ int scan_last_nonzero(struct firn_file *file, uint64_t from, uint64_t to, uint64
     }
     *end = from;
     return 0;
+}
+
+int scan_last_nonzero(struct firn_file *file, uint64_t from, uint64_t to, uint64_t *end,
+                      struct firn_error *err)
+{
+    uint64_t size;
+    int rc = disk_size_of(file, &size, err);
+    if (rc != 0)
+        return rc;
+    uint8_t *block = malloc(BLOCK);
+    if (block == NULL)
+        return firn_error_set(err, FIRN_ENOMEM, 0, "no memory to look for a torn tail");
+    rc = find_last_nonzero(file, block, from, least(to, size), end, err);
+    free(block);
+    return rc;
 }

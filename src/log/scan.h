@@ -90,7 +90,7 @@ int scan_resync(struct firn_file *file, const struct resync_bounds *bounds, stru
                 struct firn_error *err);
 
 /* Finds the last non-zero byte in [from, to), also where the file is shorter: `*end` is one behind
-   it, or `from`. FIRN_EIO. */
+   it, or `from`. FIRN_EIO, FIRN_ENOMEM. */
 int scan_last_nonzero(struct firn_file *file, uint64_t from, uint64_t to, uint64_t *end,
                       struct firn_error *err);
 
