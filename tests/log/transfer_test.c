@@ -244,6 +244,46 @@ static void copies_survive_crashes(void **state)
     print_message("note: %llu crash points\n", (unsigned long long)points);
 }
 
+/* Every I/O call of a copy fails, one at a time: it says so, and is gone on with. */
+static void copies_survive_errors_of(struct fixture *f, int code, unsigned ops)
+{
+    uint64_t at = 0, told = 0;
+    for (bool hit = true; hit;) {
+        struct fixture trial = {.env = f->env};
+        int id;
+        struct firn_faulty_fault fault = {
+            .what = FIRN_FAULTY_FAIL, .ops = ops, .code = code, .at = ++at, .times = 1};
+        machine_copy(&f->machine, &trial.machine);
+        assert_int_equal(machine_open(&trial.machine), 0);
+        assert_int_equal(firn_faulty_fail(trial.machine.faulty, &fault, &id, NULL), 0);
+        int rc = firn_log_copy(trial.machine.log, "copy", NULL, NULL, NULL, &trial.err);
+        hit = firn_faulty_hits(trial.machine.faulty, id) > 0;
+        firn_faulty_clear(trial.machine.faulty, 0);
+        told += rc < 0;
+        if (rc < 0 && (trial.err.code != rc || !trial.err.message[0]))
+            fail_msg("call %llu: an error without message", (unsigned long long)at);
+        rc = firn_log_copy(trial.machine.log, "copy", NULL, NULL, NULL, &trial.err);
+        if (rc < 0)
+            fail_msg("call %llu, copied again: %s", (unsigned long long)at, trial.err.message);
+        check_copy(&trial, "copy");
+        machine_done(&trial.machine);
+    }
+    assert_true(at > 20 && told > 10);
+    print_message("note: %s at %llu calls, %llu of them told\n", firn_error_name(code),
+                  (unsigned long long)at, (unsigned long long)told);
+}
+
+static void copies_survive_errors(void **state)
+{
+    struct fixture *f = *state;
+    fill(f, "aagzkragskagb");
+    machine_close(&f->machine);
+    copies_survive_errors_of(f, FIRN_EIO, FIRN_FAULTY_ANY);
+    copies_survive_errors_of(f, FIRN_ENOSPC,
+                             FIRN_FAULTY_CREATE | FIRN_FAULTY_WRITE | FIRN_FAULTY_WRITE_DURABLE |
+                                 FIRN_FAULTY_RESERVE | FIRN_FAULTY_RENAME | FIRN_FAULTY_MAKE_DIR);
+}
+
 /* ---- export and import ---- */
 
 static int check_name(void *arg, const char *name, const struct firn_entry *entry)
@@ -386,7 +426,7 @@ int main(void)
         TEST(progress_can_end_it),           TEST(other_directories_are_refused),
         TEST(damage_becomes_a_gap),          TEST(copies_survive_crashes),
         TEST(what_was_exported_is_imported), TEST(bad_segments_are_refused),
-        TEST(imports_survive_crashes),
+        TEST(imports_survive_crashes),       TEST(copies_survive_errors),
     };
     return cmocka_run_group_tests_name("transfer", tests, NULL, NULL);
 }
