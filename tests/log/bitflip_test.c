@@ -258,6 +258,77 @@ static bool interrupt_repair(struct flip *flip, uint64_t point, uint64_t seed, b
     return off;
 }
 
+/* One call of a repair fails; what it has begun is done when it is tried again. */
+static bool fail_repair(struct flip *flip, int code, int at, bool *good)
+{
+    struct machine *machine = &flip->machine;
+    struct firn_faulty_fault fault = {
+        .what = FIRN_FAULTY_FAIL,
+        .ops = code == FIRN_ENOSPC ? FIRN_FAULTY_CREATE | FIRN_FAULTY_WRITE | FIRN_FAULTY_RESERVE |
+                                         FIRN_FAULTY_WRITE_DURABLE | FIRN_FAULTY_RENAME
+                                   : FIRN_FAULTY_ANY,
+        .code = code,
+        .at = (uint64_t)at,
+        .times = 1};
+    int id;
+    char path[96];
+    snprintf(path, sizeof path, MACHINE_DIR "/%s", flip->file);
+    machine_copy(flip->whole, machine);
+    assert_int_equal(firn_faulty_flip_bit(machine->faulty, path, flip->byte, flip->bit, NULL), 0);
+    assert_int_equal(open_log(machine, false), 0);
+    flip->lost = 0;
+    (void)firn_log_verify(machine->log, note_finding, flip, NULL, NULL);
+    assert_int_equal(firn_faulty_fail(machine->faulty, &fault, &id, NULL), 0);
+    int rc = firn_log_repair(machine->log, NULL, NULL, NULL, &machine->err);
+    bool hit = firn_faulty_hits(machine->faulty, id) > 0;
+    firn_faulty_clear(machine->faulty, 0);
+    *good = rc == 0 || (machine->err.code == rc && machine->err.message[0]) ||
+            wrong(flip, "an error without message", firn_error_name(rc));
+    firn_log_close(machine->log, NULL);
+    machine->log = NULL;
+    firn_env_free(machine->env);
+    machine->env = NULL;
+    *good = *good && (open_log(machine, false) == 0 ||
+                      wrong(flip, "opening after an error", machine->err.message));
+    *good = *good && check_repair(flip);
+    machine_close(machine);
+    machine_done(machine);
+    return hit;
+}
+
+static void calls_fail_in_repair(void **state)
+{
+    (void)state;
+    static const int codes[] = {FIRN_EIO, FIRN_ENOSPC};
+    struct machine whole;
+    uint64_t calls = 0, failures = 0;
+    machine_init(&whole, FIRN_DURABILITY_EACH, SEGMENT);
+    assert_int_equal(machine_open(&whole), 0);
+    for (const char *operation = "aagagaag"; *operation; operation++)
+        assert_int_equal(machine_do(&whole, *operation), 0);
+    assert_int_equal(machine_close(&whole), 0);
+    assert_int_equal(firn_faulty_settle(whole.faulty, NULL), 0);
+    for (unsigned byte = 30; byte < 300; byte += 83) {
+        for (int i = 0; i < 2; i++) {
+            bool hit = true;
+            for (int at = 1; hit; at++) {
+                struct flip flip = {
+                    .whole = &whole, .file = "00000000000000000000.log", .byte = byte, .bit = 3};
+                bool good;
+                hit = fail_repair(&flip, codes[i], at, &good);
+                calls += hit;
+                if (!good && failures++ < 5)
+                    printf("failed: byte %u, %s at call %d: %s\n", byte, firn_error_name(codes[i]),
+                           at, flip.why);
+            }
+        }
+    }
+    machine_done(&whole);
+    printf("note: %llu calls failed in repairs\n", (unsigned long long)calls);
+    assert_int_equal(failures, 0);
+    assert_true(calls > 100);
+}
+
 static void power_lost_in_repair(void **state)
 {
     (void)state;
@@ -386,6 +457,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_bit),
+        cmocka_unit_test(calls_fail_in_repair),
         cmocka_unit_test(power_lost_in_repair),
     };
     return cmocka_run_group_tests_name("bitflip", tests, NULL, NULL);
