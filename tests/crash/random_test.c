@@ -158,7 +158,8 @@ static bool end_life(struct machine *machine, struct prng *prng, struct figures 
         struct firn_faulty_counts counts;
         firn_faulty_get_counts(machine->faulty, &counts);
         firn_faulty_crash_at(machine->faulty, counts.mutations + 1 + choose(prng, 12));
-        if (machine_open(machine) == 0 && !machine_check(machine))
+        if (machine_open(machine) == 0 && !machine_check(machine) &&
+            !firn_faulty_is_off(machine->faulty)) /* it can go while files are removed at leisure */
             return false;
         machine_close(machine);
         firn_faulty_crash_at(machine->faulty, 0);
