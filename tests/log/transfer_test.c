@@ -389,6 +389,43 @@ static void imports_survive_crashes(void **state)
     print_message("note: %llu crash points\n", (unsigned long long)points);
 }
 
+static void imports_survive_errors(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t at = 0, told = 0;
+    fill(f, "aagzkragskagb");
+    OK(firn_log_export(f->machine.log, "kafka", 0, NULL, NULL, NULL, &f->err));
+    machine_close(&f->machine);
+    for (bool hit = true; hit;) {
+        struct fixture trial = {.env = f->env};
+        struct firn_log *log;
+        int id;
+        struct firn_faulty_fault fault = {.what = FIRN_FAULTY_FAIL,
+                                          .ops = FIRN_FAULTY_ANY,
+                                          .code = FIRN_EIO,
+                                          .at = ++at,
+                                          .times = 1};
+        machine_copy(&f->machine, &trial.machine);
+        assert_int_equal(machine_open(&trial.machine), 0);
+        const struct firn_log_options options = {.disk = firn_faulty_disk(trial.machine.faulty),
+                                                 .env = f->env,
+                                                 .segment_bytes = SEGMENT};
+        assert_int_equal(firn_log_open("imported", &options, &log, NULL), 0);
+        assert_int_equal(firn_faulty_fail(trial.machine.faulty, &fault, &id, NULL), 0);
+        int rc = firn_log_import(log, "kafka", NULL, NULL, NULL, &trial.err);
+        hit = firn_faulty_hits(trial.machine.faulty, id) > 0;
+        firn_faulty_clear(trial.machine.faulty, 0);
+        told += rc < 0;
+        assert_true(rc == 0 || (trial.err.code == rc && trial.err.message[0]));
+        (void)firn_log_close(log, NULL);
+        check_beginning(&trial);
+        machine_done(&trial.machine);
+    }
+    assert_true(at > 20 && told > 10);
+    print_message("note: %llu calls, %llu of them told\n", (unsigned long long)at,
+                  (unsigned long long)told);
+}
+
 static void bad_segments_are_refused(void **state)
 {
     struct fixture *f = *state;
@@ -427,6 +464,7 @@ int main(void)
         TEST(damage_becomes_a_gap),          TEST(copies_survive_crashes),
         TEST(what_was_exported_is_imported), TEST(bad_segments_are_refused),
         TEST(imports_survive_crashes),       TEST(copies_survive_errors),
+        TEST(imports_survive_errors),
     };
     return cmocka_run_group_tests_name("transfer", tests, NULL, NULL);
 }
