@@ -122,8 +122,7 @@ static void sums_are_combined(void **state)
         for (size_t j = 0; j < sizeof sizes / sizeof *sizes; j++) {
             uint32_t a = crc32c(0, bytes, sizes[i]);
             uint32_t b = crc32c(0, bytes + sizes[i], sizes[j]);
-            assert_int_equal(crc32c_combine(a, b, sizes[j]),
-                             crc32c(0, bytes, sizes[i] + sizes[j]));
+            assert_int_equal(crc32c_combine(a, b, sizes[j]), crc32c(0, bytes, sizes[i] + sizes[j]));
         }
     }
 }
