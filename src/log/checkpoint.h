@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The checkpoint file: what a log must know before it reads its segments. Two slots of 4 KiB, each
- * with a checksum over all of it; the valid one with the higher sequence counts. Written durably
- * in turn, so that a torn write costs the older state at most; what must outlive a later damaged
- * sector too (first index, intents, the clean marker) is written to both.
+ * The checkpoint file: what a log must know before it reads its segments. Two slots that are
+ * written in turn (disk/slots.h), so that a torn write leaves the older state; what must outlive a
+ * later damaged sector too (first index, intents, the clean marker) is written to both.
  */
 #ifndef LOG_CHECKPOINT_H
 #define LOG_CHECKPOINT_H
 
 #include <firn/disk.h>
 
+#include "disk/slots.h"
 #include "log/batch.h"
 
-enum { CHECKPOINT_SLOT = 4096, CHECKPOINT_BYTES = 2 * CHECKPOINT_SLOT };
+enum { CHECKPOINT_SLOT = SLOT_BYTES, CHECKPOINT_BYTES = SLOTS_BYTES };
 
 #define CHECKPOINT_NAME "checkpoint"
 
@@ -73,10 +73,7 @@ int checkpoint_load(struct firn_disk *disk, const char *dir, struct checkpoint *
 int checkpoint_create(struct firn_disk *disk, const char *dir, struct checkpoint *checkpoint,
                       struct firn_error *err);
 
-/*
- * Writes the slot that is due (raising checkpoint->sequence), durably; `both`: then the other one
- * too. After a failure the file's content is unknown: the log poisons.
- */
+/* Writes the slot that is due, or both, durably: slots_store. */
 int checkpoint_store(struct firn_file *file, struct checkpoint *checkpoint, bool both,
                      struct firn_error *err);
 

@@ -368,49 +368,6 @@ static void power_loss_leaves_the_old_or_the_new(void **state)
     }
 }
 
-static void a_short_file_is_damaged_where_it_ends(void **state)
-{
-    (void)state;
-    struct firn_faulty *faulty = faulty_with_dir();
-    struct checkpoint checkpoint = {.sequence = 6}, loaded;
-    struct checkpoint_slots slots;
-    uint8_t bytes[CHECKPOINT_BYTES];
-    assert_int_equal(checkpoint_create(firn_faulty_disk(faulty), "d", &checkpoint, NULL), 0);
-    get(faulty, bytes);
-    static const size_t sizes[] = {0, 1, 4095, 4096, 5000, 8191, 8192};
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        put(faulty, bytes, sizes[i]);
-        int rc = load(faulty, &loaded, &slots);
-        assert_int_equal(rc, sizes[i] < CHECKPOINT_SLOT ? FIRN_EDAMAGED : 0);
-        if (rc == 0) {
-            assert_true(loaded.sequence == 8);
-            assert_int_equal(slots.state[1], sizes[i] < CHECKPOINT_BYTES ? FIRN_EDAMAGED : 0);
-        }
-    }
-    firn_faulty_free(faulty);
-}
-
-static void a_slot_at_the_wrong_place_is_damaged(void **state)
-{
-    (void)state;
-    struct firn_faulty *faulty = faulty_with_dir();
-    struct checkpoint checkpoint = {.sequence = 6}, loaded;
-    struct checkpoint_slots slots;
-    uint8_t bytes[CHECKPOINT_BYTES];
-    assert_int_equal(checkpoint_create(firn_faulty_disk(faulty), "d", &checkpoint, NULL), 0);
-    get(faulty, bytes);
-    memcpy(bytes + CHECKPOINT_SLOT, bytes, CHECKPOINT_SLOT);
-    put(faulty, bytes, CHECKPOINT_BYTES);
-    assert_int_equal(load(faulty, &loaded, &slots), 0);
-    assert_int_equal(slots.state[0], 0);
-    assert_int_equal(slots.state[1], FIRN_EDAMAGED);
-    assert_false(slots.equal);
-    memset(bytes, 0, CHECKPOINT_SLOT);
-    put(faulty, bytes, CHECKPOINT_BYTES);
-    assert_int_equal(load(faulty, &loaded, &slots), FIRN_EDAMAGED);
-    firn_faulty_free(faulty);
-}
-
 static void a_later_version_in_either_slot_is_refused(void **state)
 {
     (void)state;
@@ -431,32 +388,6 @@ static void a_later_version_in_either_slot_is_refused(void **state)
     firn_faulty_free(faulty);
 }
 
-static void an_unreadable_slot_costs_only_itself(void **state)
-{
-    (void)state;
-    struct firn_faulty *faulty = faulty_with_dir();
-    struct checkpoint checkpoint = {.sequence = 6}, loaded;
-    struct checkpoint_slots slots;
-    assert_int_equal(checkpoint_create(firn_faulty_disk(faulty), "d", &checkpoint, NULL), 0);
-    for (unsigned i = 0; i < 2; i++) {
-        struct firn_faulty_fault fault = {.ops = FIRN_FAULTY_READ,
-                                          .path = path,
-                                          .offset = i * CHECKPOINT_SLOT + SECTOR,
-                                          .length = 1,
-                                          .times = FIRN_FAULTY_ALWAYS};
-        assert_int_equal(firn_faulty_fail(faulty, &fault, NULL, NULL), 0);
-        assert_int_equal(load(faulty, &loaded, &slots), 0);
-        assert_true(loaded.sequence == (i == 0 ? 7 : 8));
-        assert_int_equal(slots.state[i], FIRN_EDAMAGED);
-        assert_int_equal(slots.state[1 - i], 0);
-        firn_faulty_clear(faulty, 0);
-    }
-    struct firn_faulty_fault fault = {.ops = FIRN_FAULTY_READ, .times = FIRN_FAULTY_ALWAYS};
-    assert_int_equal(firn_faulty_fail(faulty, &fault, NULL, NULL), 0);
-    assert_int_equal(load(faulty, &loaded, &slots), FIRN_EIO);
-    firn_faulty_free(faulty);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -470,10 +401,7 @@ int main(void)
         cmocka_unit_test(stores_take_the_slots_in_turn),
         cmocka_unit_test(a_torn_store_leaves_a_valid_slot),
         cmocka_unit_test(power_loss_leaves_the_old_or_the_new),
-        cmocka_unit_test(a_short_file_is_damaged_where_it_ends),
-        cmocka_unit_test(a_slot_at_the_wrong_place_is_damaged),
         cmocka_unit_test(a_later_version_in_either_slot_is_refused),
-        cmocka_unit_test(an_unreadable_slot_costs_only_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
