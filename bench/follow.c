@@ -133,7 +133,7 @@ static pid_t start_follower(struct bench *bench, struct shared *shared)
     if (child == 0) {
         bool failed = follower(shared, dir) < 0;
         atomic_store(&shared->failed, failed);
-        _exit(failed);
+        _exit(failed ? 1 : 0);
     }
     while (child > 0 && !atomic_load(&shared->ready) && !atomic_load(&shared->failed))
         (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
@@ -223,7 +223,7 @@ static int bare_run(struct bench *bench, struct shared *shared, unsigned pause_u
     (void)fflush(NULL);
     pid_t child = fork();
     if (child == 0)
-        _exit(read_bare(shared, fd) != 0);
+        _exit(read_bare(shared, fd) != 0 ? 1 : 0);
     bool good = child > 0 && write_bare(shared, fd, pause_us) == 0 &&
                 waitpid(child, &status, 0) == child && status == 0;
     (void)close(fd);

@@ -30,7 +30,7 @@ static void check_codec(unsigned codec, const uint8_t *bytes, size_t size)
 static bool same(const struct firn_slice *a, const struct firn_slice *b)
 {
     return a->size == b->size && !a->data == !b->data &&
-           (a->size == 0 || memcmp(a->data, b->data, a->size) == 0);
+           (!a->data || memcmp(a->data, b->data, a->size) == 0);
 }
 
 static void check_record(const struct pieces *pieces, const struct firn_record *found,

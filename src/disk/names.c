@@ -21,11 +21,14 @@ static int pass_on(struct firn_error *err, const struct firn_error *why)
 int disk_path_join(char *out, size_t size, const char *dir, const char *name,
                    struct firn_error *err)
 {
-    size_t len = strlen(dir);
-    const char *slash = len == 0 || dir[len - 1] == '/' ? "" : "/";
-    if (len + strlen(slash) + strlen(name) >= size)
+    size_t len = strlen(dir), name_len = strlen(name);
+    bool slash = len > 0 && dir[len - 1] != '/';
+    if (len + slash + name_len >= size)
         return too_long(err, name);
-    (void)snprintf(out, size, "%s%s%s", dir, slash, name);
+    memcpy(out, dir, len);
+    if (slash)
+        out[len++] = '/';
+    memcpy(out + len, name, name_len + 1);
     return 0;
 }
 

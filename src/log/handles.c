@@ -12,6 +12,8 @@
  */
 #include "log/log_private.h"
 
+#include <assert.h>
+
 enum { HANDLES_MOST = 128 };
 
 void handles_init(struct firn_log *log)
@@ -79,6 +81,7 @@ static void sweep(struct handles *handles, const struct segment *keep, size_t mo
     size_t steps = 2 * handles->count; /* the first round may only find that all were used */
     while (handles->count > most && steps-- > 0) {
         struct segment *segment = handles->hand;
+        assert(segment != NULL);
         handles->hand = segment->file_next;
         if (segment != keep &&
             !atomic_exchange_explicit(&segment->file_used, false, memory_order_relaxed))

@@ -247,7 +247,7 @@ struct times {
 
 static int times_advance(struct times *times, bool first, struct firn_error *err)
 {
-    const uint8_t *bytes;
+    const uint8_t *bytes = NULL;
     int rc = reader_next(&times->reader, &bytes, err);
     times->more = rc == 0;
     if (rc != 0)
@@ -298,7 +298,7 @@ static int load_entries(struct reader *places, struct times *times, uint64_t sto
     const struct index_entry *before = NULL;
     int rc = times_advance(times, true, err);
     while (rc == 0) {
-        const uint8_t *bytes;
+        const uint8_t *bytes = NULL;
         rc = reader_next(places, &bytes, err);
         if (rc != 0)
             break;

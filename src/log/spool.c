@@ -207,7 +207,7 @@ static int complete_file(struct firn_spool *spool, struct batch *batch, struct f
     at = put_long(at, (int64_t)(end - BATCH_HEADER - VARINT_MAX_32));
     memset(at, 0, 3); /* attributes, both deltas */
     at = varint_put(at + 3, key->data ? (int64_t)key->size : -1);
-    if (key->size)
+    if (key->data)
         memcpy(at, key->data, key->size);
     put_long(at + key->size, (int64_t)spool->written);
     batch->bytes = (uint32_t)end;

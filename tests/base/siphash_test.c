@@ -23,7 +23,7 @@ static const uint64_t key[2] = {0x0706050403020100u, 0x0f0e0d0c0b0a0908u};
 static void test_vectors(void **state)
 {
     (void)state;
-    for (uint8_t size = 0; size < sizeof vectors / sizeof *vectors; size++) {
+    for (size_t size = 0; size < sizeof vectors / sizeof *vectors; size++) {
         uint8_t input[1] = {0};
         struct siphash hash = siphash(key, input, size);
         for (unsigned i = 0; i < 8; i++) {

@@ -221,7 +221,7 @@ static void *write_and_wait(void *arg)
 {
     struct target *target = arg;
     for (int i = 0; i < ROUNDS; i++) {
-        uint64_t epoch, number;
+        uint64_t epoch = 0, number = 0;
         assert_int_equal(stage(target, i % 3 == 0, &epoch, &number), 0);
         uint64_t timeout = i % 5 ? WAIT_FOREVER : UINT64_C(20000000000);
         assert_int_equal(commit_wait(&target->commit, epoch, timeout, NULL), 0);

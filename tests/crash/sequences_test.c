@@ -342,7 +342,7 @@ static void start_modes(void)
             alarm(chosen == &full ? 0 : DEADLOCK_S); /* a deadlock is a failure */
             uint64_t failures = run_mode((enum firn_durability)mode, chosen);
             fflush(stdout);
-            _exit(failures > 0);
+            _exit(failures > 0 ? 1 : 0);
         }
     }
 }

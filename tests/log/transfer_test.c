@@ -251,8 +251,9 @@ static void copies_survive_errors_of(struct fixture *f, int code, unsigned ops)
     for (bool hit = true; hit;) {
         struct fixture trial = {.env = f->env};
         int id;
+        at++;
         struct firn_faulty_fault fault = {
-            .what = FIRN_FAULTY_FAIL, .ops = ops, .code = code, .at = ++at, .times = 1};
+            .what = FIRN_FAULTY_FAIL, .ops = ops, .code = code, .at = at, .times = 1};
         machine_copy(&f->machine, &trial.machine);
         assert_int_equal(machine_open(&trial.machine), 0);
         assert_int_equal(firn_faulty_fail(trial.machine.faulty, &fault, &id, NULL), 0);
@@ -400,10 +401,11 @@ static void imports_survive_errors(void **state)
         struct fixture trial = {.env = f->env};
         struct firn_log *log;
         int id;
+        at++;
         struct firn_faulty_fault fault = {.what = FIRN_FAULTY_FAIL,
                                           .ops = FIRN_FAULTY_ANY,
                                           .code = FIRN_EIO,
-                                          .at = ++at,
+                                          .at = at,
                                           .times = 1};
         machine_copy(&f->machine, &trial.machine);
         assert_int_equal(machine_open(&trial.machine), 0);
