@@ -5,12 +5,11 @@
  * of the next one appears; so the existence of a segment proves that all before it was durable.
  */
 #include <assert.h>
-#include <inttypes.h>
-#include <stdlib.h>
 
 #include "base/bytes.h"
 #include "base/crc.h"
 #include "commit/env.h"
+#include "commit/run.h"
 #include "log/log_private.h"
 
 /* ---- the life of a writer ---- */
@@ -106,29 +105,8 @@ static int go_to(struct firn_log *log, struct segment *segment, struct firn_erro
 
 /* ---- a group ---- */
 
-/* A walk over the bytes of a run of buffers. */
-struct walk {
-    struct commit_buffer *buffer;
-    uint32_t offset;
-};
-
-/* Moves on by `bytes`; with `crc`, their checksum is added to it. */
-static void walk_on(struct walk *walk, size_t bytes, uint32_t *crc)
-{
-    while (bytes > 0) {
-        if (walk->offset == walk->buffer->used)
-            *walk = (struct walk){.buffer = walk->buffer->next};
-        size_t part = walk->buffer->used - walk->offset;
-        part = part < bytes ? part : bytes;
-        if (crc)
-            *crc = crc32c(*crc, commit_bytes(walk->buffer) + walk->offset, part);
-        walk->offset += (uint32_t)part;
-        bytes -= part;
-    }
-}
-
 /* Completes one batch, all of it if it is our own, and enters it into the index. */
-static void complete_batch(struct firn_log *log, struct walk *walk)
+static void complete_batch(struct firn_log *log, struct commit_walk *walk)
 {
     struct segment *segment = log->active;
     uint8_t *bytes = commit_bytes(walk->buffer) + walk->offset;
@@ -143,7 +121,7 @@ static void complete_batch(struct firn_log *log, struct walk *walk)
     if (own)
         batch_set_distance(bytes, (uint32_t)(position - segment_durable_end(segment)));
     walk->offset += BATCH_CRC_FROM;
-    walk_on(walk, batch.bytes - BATCH_CRC_FROM, own ? &crc : NULL);
+    commit_walk_on(walk, batch.bytes - BATCH_CRC_FROM, own ? &crc : NULL);
     if (own)
         batch_set_crc(bytes, crc);
     if (batch.max_time > segment->max_time)
@@ -156,43 +134,30 @@ static void complete_batch(struct firn_log *log, struct walk *walk)
     log->written_next = batch.base + batch.last_delta + 1;
 }
 
-/* Completes the batches in [first, end) and collects what to write. */
-static int collect(struct firn_log *log, struct commit_buffer *first, struct commit_buffer *end,
-                   struct iovec *iov, size_t *bytes)
+static void complete_run(struct firn_log *log, struct commit_buffer *first,
+                         const struct commit_buffer *end)
 {
-    int count = 0;
-    *bytes = 0;
-    for (struct walk walk = {.buffer = first}; walk.buffer != end;) {
+    for (struct commit_walk walk = {.buffer = first}; walk.buffer != end;) {
         if (walk.offset == walk.buffer->used)
-            walk = (struct walk){.buffer = walk.buffer->next};
+            walk = (struct commit_walk){.buffer = walk.buffer->next};
         else
             complete_batch(log, &walk);
     }
-    for (struct commit_buffer *buffer = first; buffer != end; buffer = buffer->next) {
-        iov[count++] = (struct iovec){commit_bytes(buffer), buffer->used};
-        *bytes += buffer->used;
-    }
-    return count;
 }
 
-/* Writes the buffers [first, end), which all belong to the active segment. */
-static int write_run(struct firn_log *log, struct commit_buffer *first, struct commit_buffer *end,
-                     size_t buffers, bool durable, struct firn_error *err)
+/* Writes the buffers [first, end), with `bytes`, which all belong to the active segment. */
+static int write_run(struct firn_log *log, struct commit_buffer *first,
+                     const struct commit_buffer *end, uint64_t bytes, bool durable,
+                     struct firn_error *err)
 {
     struct segment *segment = log->active;
-    struct iovec *iov = malloc(buffers * sizeof *iov);
-    if (!iov)
-        return firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory to write a group", log->dir);
-    size_t bytes;
-    int count = collect(log, first, end, iov, &bytes);
+    complete_run(log, first, end);
     prepare_await(log, segment, first->position, first->position + bytes);
     struct firn_file *file;
     int rc = segment_file(segment, &file, err);
     bool at_once = durable && !log->unsynced;
     if (rc == 0)
-        rc = disk_writev_full(file, iov, count, first->position, at_once ? FIRN_WRITE_DURABLE : 0,
-                              err);
-    free(iov);
+        rc = commit_write_run(file, first, end, at_once ? FIRN_WRITE_DURABLE : 0, err);
     if (rc < 0)
         return rc;
     log->unsynced |= !at_once;
@@ -208,12 +173,12 @@ static int write_group(struct firn_log *log, struct commit_group *group, bool du
     while (buffer) {
         struct segment *segment = buffer->file;
         struct commit_buffer *end = buffer;
-        size_t buffers = 0;
+        uint64_t bytes = 0;
         for (; end && end->file == segment; end = end->next)
-            buffers++;
+            bytes += end->used;
         int rc = segment == log->active ? 0 : go_to(log, segment, err);
         if (rc == 0)
-            rc = write_run(log, buffer, end, buffers, durable && !end, err);
+            rc = write_run(log, buffer, end, bytes, durable && !end, err);
         if (rc < 0)
             return rc;
         buffer = end;
