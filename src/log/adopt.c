@@ -76,7 +76,7 @@ static int add_index(struct firn_log *log, struct segment *segment, const struct
     index_add(index, 0, 0, batch->max_time);
     atomic_store(&segment->index, index);
     segment->max_time = batch->max_time;
-    atomic_store(&segment->reserved_end, batch->bytes);
+    atomic_store(&segment->space.reserved_end, batch->bytes);
     atomic_store(&segment->written_end, batch->bytes);
     atomic_store(&segment->durable_end, batch->bytes);
     return 0;

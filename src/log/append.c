@@ -297,7 +297,7 @@ static int provide_space(struct firn_log *log, const struct plan *plan, struct f
     } else {
         uint64_t until = staging->position + plan->bytes;
         struct segment *segment = staging->segment;
-        if (until <= atomic_load_explicit(&segment->reserved_end, memory_order_acquire))
+        if (until <= atomic_load_explicit(&segment->space.reserved_end, memory_order_acquire))
             return 0;
         segment_ref(segment);
         commit_end(&log->commit);

@@ -85,14 +85,14 @@ static int look_at(struct firn_log *log, uint64_t base, bool anew, const struct 
     if (!segment)
         segment = segment_new(log->disk, log->dir, base, false);
     int rc = segment ? segment_path(segment, path, sizeof path, NULL) : FIRN_ENOMEM;
-    bool grew = rc == 0 && !atomic_load(&segment->finished);
+    bool grew = rc == 0 && !atomic_load(&segment->space.finished);
     if (rc == 0 && grew)
         rc = disk_stat(log->disk, path, &entry, NULL);
     if (rc == 0 && grew) {
         uint64_t end = base == place->segment ? place->position : entry.size;
         atomic_store(&segment->written_end, end);
         atomic_store_explicit(&segment->durable_end, end, memory_order_release);
-        atomic_store(&segment->finished, base != place->segment);
+        atomic_store(&segment->space.finished, base != place->segment);
     }
     if (rc < 0)
         segment_unref(segment);

@@ -22,6 +22,7 @@
 
 #include "base/error.h"
 #include "base/snapshot.h"
+#include "commit/ahead.h"
 #include "commit/commit.h"
 #include "disk/disk.h"
 #include "log/age.h"
@@ -40,8 +41,6 @@ enum {
     LOG_BATCH_TARGET = 8 * 1024,            /* bytes of a batch of single records, about */
     LOG_AGE_STORE_MS = 60 * 1000,           /* between storing marks of a segment that grows */
     LOG_CHECKPOINT_BYTES = 4 * 1024 * 1024, /* durable bytes between checkpoints */
-    LOG_RESERVE_STEP = 64 * 1024,           /* least step of preparing */
-    LOG_RESERVE_AHEAD = 32 * 1024 * 1024,   /* most */
     CACHE_DEFAULT = 64,                     /* indexes in memory */
     LOG_NAME_SIZE = 48,                     /* a file's name in the directory, with NUL */
 };
@@ -64,11 +63,8 @@ struct segment {
     _Atomic int64_t highest_time;     /* timestamp, once it is finished; INT64_MIN: not known */
     _Atomic uint64_t durable_end;     /* bytes; what lies before is durable */
     _Atomic uint64_t written_end;     /* bytes handed to the storage */
-    _Atomic uint64_t reserved_end;    /* bytes that may be written */
     _Atomic uint64_t extended_end;    /* a follower's: its index goes up to there, about */
-    uint64_t zeroed_end;              /* zeros ahead of the writer are durable up to here */
-    uint64_t entered_end;             /* no claim begins before it: a writer was there */
-    atomic_bool finished;             /* it grows no more */
+    struct ahead_file space;          /* what may be written, and what is zeroed */
     bool writable;
     bool indexed;           /* its index is on storage (settle.c) */
     uint64_t indexed_end;   /* bytes of store that it covers there while it grows (settle's) */
@@ -138,17 +134,14 @@ struct staging {
 
 /* Space ahead of the writer (prepare.c). */
 struct prepare {
-    pthread_mutex_t lock;
+    struct ahead ahead; /* its lock guards all of this */
     struct worker_task task;
     struct segment *spare;                        /* ready for the next rotation */
     struct segment *first_pending, *last_pending; /* staged to, and not named yet, in order */
     uint64_t spare_count;                         /* for names */
-    struct segment *claimed;                      /* zeroing [claim_from, claim_to) of it */
-    uint64_t claim_from, claim_to;
-    struct segment *target;   /* where the committer writes */
-    uint64_t target_position; /* and how far it is */
-    bool zeroing;             /* durable writes are small: zeroing pays */
-    struct wait_word released;
+    struct segment *target;                       /* where the committer writes */
+    uint64_t target_position;                     /* and how far it is */
+    bool zeroing;                                 /* durable writes are small: zeroing pays */
 };
 
 /* Retention in the background (retain.c). */

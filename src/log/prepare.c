@@ -1,17 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Space ahead of the writer.
- *
- * Reserving: a writer writes only into reserved space, so that a full disk is noticed before an
- * index is given out. Steps grow with the segment, from 64 KiB to 32 MiB.
- *
- * Zeroing: a durable write into zeroed space is an overwrite that needs no journal of the file
- * system. The background thread zeroes in claims of at most 256 KiB, each synced through a file of
- * its own, with a pause between them: longer bursts hold up the writer's syncs. A claim lies ahead
- * of the writer; one that catches up waits until the claim is released. Writers of large groups and
- * those that never sync gain nothing by it, and do not get it.
- *
- * The next segment: a spare under a name that recovery removes, reserved and zeroed at its start.
+ * Space ahead of the writer, reserved and zeroed (commit/ahead.h): in the segment that is written
+ * to, by the background thread, a claim at a time; and the next segment, a spare under a name that
+ * recovery removes, reserved and zeroed at its start. `ahead.lock` guards all of it.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,63 +10,34 @@
 #include "commit/env.h"
 #include "log/log_private.h"
 
-enum {
-    CLAIM = 256 * 1024,
-    PAGE = 4096,
-    SMALL_GROUP = 64 * 1024, /* bytes; zeroing pays for groups up to this */
-};
-#define PAUSE_NS 2000000u
-
 static uint64_t least(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
 }
 
-static uint64_t page_up(uint64_t position)
-{
-    return (position + PAGE - 1) / PAGE * PAGE;
-}
-
-/* How far ahead of `position` space is prepared. */
-static uint64_t ahead_of(uint64_t position)
-{
-    if (position < LOG_RESERVE_STEP)
-        return LOG_RESERVE_STEP;
-    return least(position, LOG_RESERVE_AHEAD);
-}
-
 /* ---- reserving ---- */
 
-/* With the lock. */
+/* With the lock. The file is opened only where there is something to do: it may be gone else. */
 static int reserve_locked(struct firn_log *log, struct segment *segment, uint64_t until,
                           struct firn_error *err)
 {
-    uint64_t end = atomic_load(&segment->reserved_end);
-    if (until <= end || atomic_load(&segment->finished))
-        return 0; /* finished meanwhile: its caller plans anew */
+    struct ahead_file *space = &segment->space;
     struct firn_file *file;
+    if (until <= atomic_load(&space->reserved_end) || atomic_load(&space->finished))
+        return 0;
     int rc = segment_file(segment, &file, err);
     if (rc < 0)
         return rc;
-    uint64_t wanted = least(page_up(until + ahead_of(end)), log->options.segment_bytes);
-    rc = FIRN_ENOSPC;
-    if (wanted > until)
-        rc = disk_reserve(file, end, wanted - end, err);
-    if (rc == FIRN_ENOSPC) {
-        wanted = until;
-        rc = disk_reserve(file, end, wanted - end, err);
-    }
-    if (rc == 0)
-        atomic_store_explicit(&segment->reserved_end, wanted, memory_order_release);
-    return rc;
+    return ahead_reserve_locked(&log->prepare.ahead, space, file, until, log->options.segment_bytes,
+                                err);
 }
 
 int prepare_reserve(struct firn_log *log, struct segment *segment, uint64_t until,
                     struct firn_error *err)
 {
-    pthread_mutex_lock(&log->prepare.lock);
+    pthread_mutex_lock(&log->prepare.ahead.lock);
     int rc = reserve_locked(log, segment, until, err);
-    pthread_mutex_unlock(&log->prepare.lock);
+    pthread_mutex_unlock(&log->prepare.ahead.lock);
     return rc;
 }
 
@@ -138,18 +100,18 @@ static int spare_locked(struct firn_log *log, uint64_t bytes, struct firn_error 
 
 int prepare_spare(struct firn_log *log, uint64_t bytes, struct firn_error *err)
 {
-    pthread_mutex_lock(&log->prepare.lock);
+    pthread_mutex_lock(&log->prepare.ahead.lock);
     int rc = spare_locked(log, bytes, err);
-    pthread_mutex_unlock(&log->prepare.lock);
+    pthread_mutex_unlock(&log->prepare.ahead.lock);
     return rc;
 }
 
 struct segment *prepare_take_spare(struct firn_log *log, uint64_t base, uint64_t bytes)
 {
     struct prepare *prepare = &log->prepare;
-    pthread_mutex_lock(&prepare->lock);
+    pthread_mutex_lock(&prepare->ahead.lock);
     struct segment *spare = prepare->spare;
-    if (spare && atomic_load(&spare->reserved_end) >= bytes) {
+    if (spare && atomic_load(&spare->space.reserved_end) >= bytes) {
         prepare->spare = NULL;
         spare->base = base;
         if (prepare->last_pending)
@@ -160,90 +122,42 @@ struct segment *prepare_take_spare(struct firn_log *log, uint64_t base, uint64_t
     } else {
         spare = NULL;
     }
-    pthread_mutex_unlock(&prepare->lock);
+    pthread_mutex_unlock(&prepare->ahead.lock);
     return spare;
 }
 
 void prepare_named(struct firn_log *log, struct segment *segment)
 {
     struct prepare *prepare = &log->prepare;
-    pthread_mutex_lock(&prepare->lock);
+    pthread_mutex_lock(&prepare->ahead.lock);
     prepare->first_pending = segment->next_pending;
     if (!prepare->first_pending)
         prepare->last_pending = NULL;
     segment->next_pending = NULL;
-    pthread_mutex_unlock(&prepare->lock);
+    pthread_mutex_unlock(&prepare->ahead.lock);
     segment_unref(segment);
 }
 
 /* ---- zeroing ---- */
 
-/*
- * With the lock: the next claim of `segment` on the way to `goal`; false: that is reached. It lies
- * ahead of all that a writer has entered.
- */
-static bool next_claim(const struct segment *segment, uint64_t goal, uint64_t *from, uint64_t *to)
-{
-    uint64_t entered = segment->entered_end;
-    uint64_t gap = entered < LOG_RESERVE_STEP ? PAGE : CLAIM / 4;
-    *from = segment->zeroed_end;
-    if (*from < entered)
-        *from = page_up(entered + gap);
-    if (*from >= goal)
-        return false;
-    *to = least(*from + CLAIM, goal);
-    return true;
-}
-
-static int zero(struct segment *segment, const char *path, uint64_t from, uint64_t to,
-                struct firn_error *err)
-{
-    struct firn_file *file;
-    int rc = disk_open(segment->disk, path, FIRN_OPEN_WRITE, &file, err);
-    if (rc < 0)
-        return rc;
-    rc = disk_write_zeros(file, from, to - from, 0, err);
-    if (rc == 0)
-        rc = disk_sync(file, err);
-    disk_close(file);
-    return rc;
-}
-
-static void await_release(struct prepare *prepare)
-{
-    uint32_t seen = wait_load(&prepare->released);
-    pthread_mutex_unlock(&prepare->lock);
-    wait_until_changed(&prepare->released, seen, WAIT_FOREVER);
-    pthread_mutex_lock(&prepare->lock);
-}
-
 /* With the lock, lets it go meanwhile. 0: there may be more to do; FIRN_EEND: goal is reached. */
 static int zero_claim(struct firn_log *log, struct segment *segment, uint64_t goal,
                       struct firn_error *err)
 {
-    struct prepare *prepare = &log->prepare;
+    struct ahead *ahead = &log->prepare.ahead;
     char path[DISK_PATH_SIZE];
-    uint64_t from, to;
-    while (prepare->claimed)
-        await_release(prepare);
-    if (!next_claim(segment, least(goal, log->options.segment_bytes), &from, &to))
-        return FIRN_EEND;
-    int rc = reserve_locked(log, segment, to, err);
-    if (rc == 0)
+    struct firn_file *file;
+    segment_ref(segment);
+    ahead_await_release(ahead); /* before the name is looked at: it may get another meanwhile */
+    int rc = FIRN_EEND;
+    if (!atomic_load(&segment->space.finished))
         rc = segment_path(segment, path, sizeof path, err);
-    if (rc < 0)
-        return rc;
-    prepare->claimed = segment_ref(segment);
-    prepare->claim_from = from;
-    prepare->claim_to = to;
-    pthread_mutex_unlock(&prepare->lock);
-    rc = zero(segment, path, from, to, err);
-    pthread_mutex_lock(&prepare->lock);
     if (rc == 0)
-        segment->zeroed_end = to;
-    prepare->claimed = NULL;
+        rc = segment_file(segment, &file, err);
+    if (rc == 0)
+        rc = ahead_zero_claim(ahead, &segment->space, log->disk, path, file, goal,
+                              log->options.segment_bytes, err);
     segment_unref(segment);
-    wait_bump_and_wake_all(&prepare->released);
     return rc;
 }
 
@@ -258,36 +172,26 @@ static void prepare_task(void *arg)
 {
     struct firn_log *log = arg;
     struct prepare *prepare = &log->prepare;
-    pthread_mutex_lock(&prepare->lock);
+    pthread_mutex_lock(&prepare->ahead.lock);
     bool more = false;
     uint64_t position = prepare->target_position;
     if (prepare->zeroing && prepare->target)
         more = zero_claim(log, prepare->target, position + ahead_of(position), NULL) == 0;
     if (wants_spare(log) && spare_locked(log, 0, NULL) == 0 && prepare->zeroing)
-        zero_claim(log, prepare->spare, CLAIM, NULL);
-    pthread_mutex_unlock(&prepare->lock);
+        zero_claim(log, prepare->spare, AHEAD_CLAIM, NULL);
+    pthread_mutex_unlock(&prepare->ahead.lock);
     if (more)
-        worker_post_at(env_worker(log->env), &prepare->task, wait_now_ns() + PAUSE_NS);
+        worker_post_at(env_worker(log->env), &prepare->task, wait_now_ns() + AHEAD_PAUSE_NS);
 }
 
 void prepare_await(struct firn_log *log, struct segment *segment, uint64_t from, uint64_t to)
 {
-    struct prepare *prepare = &log->prepare;
-    pthread_mutex_lock(&prepare->lock);
-    while (prepare->claimed == segment && prepare->claim_from < to && from < prepare->claim_to)
-        await_release(prepare);
-    to = least(to, log->options.segment_bytes);
-    if (segment->entered_end < to)
-        segment->entered_end = to;
-    pthread_mutex_unlock(&prepare->lock);
+    ahead_enter(&log->prepare.ahead, &segment->space, from, to, log->options.segment_bytes);
 }
 
 void prepare_finish(struct firn_log *log, struct segment *segment)
 {
-    prepare_await(log, segment, 0, UINT64_MAX);
-    pthread_mutex_lock(&log->prepare.lock);
-    atomic_store(&segment->finished, true);
-    pthread_mutex_unlock(&log->prepare.lock);
+    ahead_finish(&log->prepare.ahead, &segment->space, log->options.segment_bytes);
 }
 
 /* With the lock. */
@@ -307,12 +211,12 @@ void prepare_consider(struct firn_log *log, const struct commit_group *group, bo
     if (!active)
         return;
     uint64_t position = atomic_load(&active->written_end);
-    pthread_mutex_lock(&prepare->lock);
+    pthread_mutex_lock(&prepare->ahead.lock);
     set_target(prepare, active, position);
-    prepare->zeroing = durable && group->bytes <= SMALL_GROUP;
+    prepare->zeroing = durable && group->bytes <= AHEAD_SMALL_GROUP;
     uint64_t enough = least(position + ahead_of(position) / 2, log->options.segment_bytes);
-    bool due = (prepare->zeroing && active->zeroed_end < enough) || wants_spare(log);
-    pthread_mutex_unlock(&prepare->lock);
+    bool due = (prepare->zeroing && active->space.zeroed_end < enough) || wants_spare(log);
+    pthread_mutex_unlock(&prepare->ahead.lock);
     if (due)
         worker_post(env_worker(log->env), &prepare->task);
 }
@@ -329,11 +233,11 @@ static int segment_to_prepare(struct firn_log *log, struct segment **segment, ui
     commit_end(&log->commit);
     if (*segment)
         return 0;
-    pthread_mutex_lock(&log->prepare.lock);
+    pthread_mutex_lock(&log->prepare.ahead.lock);
     rc = spare_locked(log, 0, err);
     if (rc == 0)
         *segment = segment_ref(log->prepare.spare);
-    pthread_mutex_unlock(&log->prepare.lock);
+    pthread_mutex_unlock(&log->prepare.ahead.lock);
     return rc;
 }
 
@@ -346,14 +250,14 @@ int firn_log_prepare(struct firn_log *log, uint64_t bytes, struct firn_error *er
     int rc = segment_to_prepare(log, &segment, &position, err);
     if (rc != 0)
         return rc;
-    pthread_mutex_lock(&log->prepare.lock);
+    pthread_mutex_lock(&log->prepare.ahead.lock);
     uint64_t goal = position + least(bytes, log->options.segment_bytes);
-    if (segment->entered_end < position)
-        segment->entered_end = position;
+    if (segment->space.entered_end < position)
+        segment->space.entered_end = position;
     do {
         rc = zero_claim(log, segment, goal, err);
     } while (rc == 0);
-    pthread_mutex_unlock(&log->prepare.lock);
+    pthread_mutex_unlock(&log->prepare.ahead.lock);
     segment_unref(segment);
     return rc == FIRN_EEND ? 0 : rc;
 }
@@ -372,10 +276,10 @@ static void discard_pending(struct firn_log *log)
 
 void prepare_forget(struct firn_log *log)
 {
-    pthread_mutex_lock(&log->prepare.lock);
+    pthread_mutex_lock(&log->prepare.ahead.lock);
     set_target(&log->prepare, NULL, 0);
     discard_pending(log);
-    pthread_mutex_unlock(&log->prepare.lock);
+    pthread_mutex_unlock(&log->prepare.ahead.lock);
 }
 
 int prepare_init(struct firn_log *log, struct firn_error *err)
@@ -385,8 +289,7 @@ int prepare_init(struct firn_log *log, struct firn_error *err)
                               WORKER_NORMAL);
     if (rc < 0)
         return firn_error_set(err, rc, 0, "no memory for a background task");
-    pthread_mutex_init(&prepare->lock, NULL);
-    wait_word_init(&prepare->released);
+    ahead_init(&prepare->ahead);
     return 0;
 }
 
@@ -398,6 +301,5 @@ void prepare_done(struct firn_log *log)
         discard(log, prepare->spare);
     segment_unref(prepare->target);
     worker_task_done(&prepare->task);
-    wait_word_done(&prepare->released);
-    pthread_mutex_destroy(&prepare->lock);
+    ahead_done(&prepare->ahead);
 }

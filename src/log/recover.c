@@ -171,7 +171,7 @@ static int add_segment(struct firn_log *log, uint64_t base, struct firn_error *e
     if (rc == 0) {
         atomic_store(&segment->durable_end, entry.size);
         atomic_store(&segment->written_end, entry.size);
-        atomic_store(&segment->reserved_end, entry.size);
+        atomic_store(&segment->space.reserved_end, entry.size);
         rc = list_append(log, segment);
         if (rc < 0)
             firn_error_set(err, rc, 0, "%s: no memory for a segment", log->dir);

@@ -270,7 +270,7 @@ static void complete(struct rewrite *rewrite)
     fresh->base = rewrite->old->base;
     fresh->max_time = rewrite->max_time;
     atomic_store(&fresh->index, index_ref(rewrite->index));
-    atomic_store(&fresh->reserved_end, rewrite->written);
+    atomic_store(&fresh->space.reserved_end, rewrite->written);
     atomic_store(&fresh->written_end, rewrite->written);
     atomic_store(&fresh->durable_end, rewrite->written);
     if (rewrite->old->marks.count)

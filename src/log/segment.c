@@ -194,7 +194,8 @@ static bool first_is_right(struct segment *segment, const struct index *index, u
 struct index *segment_load_part(struct segment *segment, uint64_t end)
 {
     struct index *index;
-    uint64_t most = atomic_load(&segment->reserved_end); /* it may be ahead of the checkpoint */
+    uint64_t most = atomic_load(
+        &segment->space.reserved_end); /* it may be ahead of the checkpoint */
     if (index_load(segment->disk, segment->dir, segment->base, most, &index, NULL) < 0)
         return index_new();
     index_cut_untimed(index);

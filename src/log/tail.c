@@ -222,7 +222,7 @@ static int scan_segment(struct segment_scan *at, struct segment *before, uint64_
                         struct firn_error *err)
 {
     struct segment *segment = at->segment;
-    at->size = atomic_load(&segment->reserved_end);
+    at->size = atomic_load(&segment->space.reserved_end);
     struct index *index = from > 0 ? segment_load_part(segment, from) : index_new();
     if (!index)
         return firn_error_set(err, FIRN_ENOMEM, 0, "no memory for an index");
@@ -276,7 +276,7 @@ static void choose_start(struct firn_log *log, const struct segment_list *list, 
         const struct segment *segment = list->at[i];
         base = segment->base;
         if (base == tail->from.segment &&
-            atomic_load(&segment->reserved_end) >= tail->from.position)
+            atomic_load(&segment->space.reserved_end) >= tail->from.position)
             return;
     }
     tail->from = (struct place){base, 0, base};
@@ -399,7 +399,7 @@ static int rewrite(struct firn_log *log, struct segment *segment, uint64_t from,
     if (rc == 0 && from < end)
         log->recovery.rewritten_bytes += end - from;
     if (rc == 0 && cut)
-        atomic_store(&segment->reserved_end, end);
+        atomic_store(&segment->space.reserved_end, end);
     return rc;
 }
 

@@ -106,7 +106,7 @@ static struct segment *cut_segment(struct firn_log *log, struct segment *old, ui
     keep_entries(log, old, changed, index);
     (void)age_inherit(log, old, segment, cut->index); /* else they are as old as what follows */
     atomic_store(&segment->index, index);
-    atomic_store(&segment->reserved_end, cut->position);
+    atomic_store(&segment->space.reserved_end, cut->position);
     atomic_store(&segment->written_end, cut->position);
     atomic_store(&segment->durable_end, cut->position);
     bool rebuilt;

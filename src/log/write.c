@@ -62,7 +62,7 @@ int log_finish_active(struct firn_log *log, struct firn_error *err)
         rc = sync_active(log, err);
     if (rc < 0)
         return rc;
-    atomic_store(&segment->reserved_end, end);
+    atomic_store(&segment->space.reserved_end, end);
     atomic_store_explicit(&segment->durable_end, end, memory_order_release);
     return 0;
 }
