@@ -142,7 +142,8 @@ static void a_finished_file_grows_no_more(void **state)
     start(&w);
     ahead_finish(&w.ahead, &w.space, MIB);
     assert_int_equal(reserve(&w, PAGE, MIB), 0);
-    assert_int_equal(zero_claim(&w, MIB, 2 * MIB, NULL), FIRN_EEND);
+    assert_int_equal(zero_claim(&w, MIB, MIB, NULL), FIRN_EEND);
+    assert_int_equal(zero_claim(&w, 4 * MIB, 4 * MIB, NULL), FIRN_EEND);
     assert_int_equal(disk_size_of(w.file, &size, NULL), 0);
     assert_true(size == 0 && reserved(&w) == 0);
     stop(&w);
@@ -202,6 +203,17 @@ static void claims_lie_ahead_of_the_writer(void **state)
     }
 }
 
+static void nothing_is_claimed_behind_who_enters_it_all(void **state)
+{
+    (void)state;
+    struct world w;
+    start(&w);
+    ahead_enter(&w.ahead, &w.space, 0, UINT64_MAX, MIB);
+    assert_int_equal(zero_claim(&w, MIB, MIB, NULL), FIRN_EEND);
+    assert_true(reserved(&w) == 0);
+    stop(&w);
+}
+
 /* What a failed claim would have zeroed is not taken for zeroed, and can be claimed again. */
 static void a_failed_claim_is_no_claim(void **state)
 {
@@ -243,6 +255,8 @@ static void a_claim_leaves_errors_to_the_writer(void **state)
 
 /* ---- writers and claims --------------------------------------------------------------------- */
 
+enum { CLAIM_FROM = 4 * PAGE, CLAIM_TO = CLAIM_FROM + AHEAD_CLAIM };
+
 struct meeting {
     struct world w;
     struct ahead_file other;
@@ -255,7 +269,8 @@ static void *enter_claim(void *arg)
 {
     struct meeting *meeting = arg;
     atomic_store(&meeting->began, true);
-    ahead_enter(&meeting->w.ahead, &meeting->w.space, AHEAD_CLAIM - 1, AHEAD_CLAIM + 1, MIB);
+    struct world *w = &meeting->w;
+    ahead_enter(&w->ahead, &w->space, CLAIM_TO - 1, CLAIM_TO + 1, MIB);
     atomic_store(&meeting->entered, true);
     return NULL;
 }
@@ -268,9 +283,11 @@ static void meet(void *arg, struct firn_faulty *faulty, const struct firn_faulty
     struct meeting *meeting = arg;
     struct world *w = &meeting->w;
     assert_ptr_equal(w->ahead.claimed, &w->space);
-    ahead_enter(&w->ahead, &w->space, AHEAD_CLAIM, AHEAD_CLAIM + 1, MIB); /* these do not wait */
-    ahead_enter(&w->ahead, &meeting->other, 0, AHEAD_CLAIM, MIB);
-    assert_true(w->space.entered_end == AHEAD_CLAIM + 1);
+    assert_true(w->ahead.claim_from == CLAIM_FROM && w->ahead.claim_to == CLAIM_TO);
+    ahead_enter(&w->ahead, &w->space, 0, CLAIM_FROM, MIB); /* these do not wait */
+    ahead_enter(&w->ahead, &w->space, CLAIM_TO, CLAIM_TO + 1, MIB);
+    ahead_enter(&w->ahead, &meeting->other, 0, CLAIM_TO, MIB);
+    assert_true(w->space.entered_end == CLAIM_TO + 1);
     assert_int_equal(pthread_create(&meeting->writer, NULL, enter_claim, meeting), 0);
     while (!atomic_load(&meeting->began))
         sched_yield();
@@ -287,6 +304,7 @@ static void a_writer_waits_for_the_claim_that_it_meets(void **state)
     struct firn_faulty_fault fault = {
         .what = FIRN_FAULTY_CALL, .ops = FIRN_FAULTY_SYNC, .call = meet, .arg = &meeting};
     start(&meeting.w);
+    ahead_enter(&meeting.w.ahead, &meeting.w.space, 0, CLAIM_FROM - PAGE, MIB);
     assert_int_equal(firn_faulty_fail(meeting.w.faulty, &fault, NULL, NULL), 0);
     assert_int_equal(zero_claim(&meeting.w, MIB, MIB, NULL), 0);
     assert_true(meeting.met);
@@ -294,7 +312,7 @@ static void a_writer_waits_for_the_claim_that_it_meets(void **state)
     assert_true(atomic_load(&meeting.entered));
     /* and the next claim lies ahead of it */
     assert_int_equal(zero_claim(&meeting.w, MIB, MIB, NULL), 0);
-    assert_true(meeting.w.space.zeroed_end > 2 * AHEAD_CLAIM);
+    assert_true(meeting.w.space.zeroed_end > CLAIM_TO + AHEAD_CLAIM);
     stop(&meeting.w);
 }
 
@@ -380,6 +398,7 @@ int main(void)
         cmocka_unit_test(claims_go_to_the_goal),
         cmocka_unit_test(claims_keep_to_the_limit),
         cmocka_unit_test(claims_lie_ahead_of_the_writer),
+        cmocka_unit_test(nothing_is_claimed_behind_who_enters_it_all),
         cmocka_unit_test(a_failed_claim_is_no_claim),
         cmocka_unit_test(a_claim_leaves_errors_to_the_writer),
         cmocka_unit_test(a_writer_waits_for_the_claim_that_it_meets),
