@@ -36,6 +36,7 @@ int commit_write_run(struct firn_file *file, struct commit_buffer *first,
             iov[count++] = (struct iovec){commit_bytes(buffer), buffer->used};
             to += buffer->used;
         }
+        (void)to;
         rc = disk_writev_full(file, iov, count, from, flags, err);
     }
     return rc;
