@@ -101,6 +101,18 @@ bool grace_reclaim(struct grace *grace)
     return left;
 }
 
+static void release_nothing(struct grace_item *item)
+{
+    (void)item;
+}
+
+void grace_wait(struct grace *grace)
+{
+    struct grace_item marker;
+    grace_retire(grace, &marker, release_nothing);
+    grace_drain(grace);
+}
+
 void grace_drain(struct grace *grace)
 {
     const struct timespec pause = {.tv_nsec = 100000};

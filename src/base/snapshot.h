@@ -80,4 +80,10 @@ bool grace_reclaim(struct grace *grace);
  */
 void grace_drain(struct grace *grace);
 
+/*
+ * Waits until all who are inside now have left; later ones are not waited for. For an owner that
+ * retires nothing else, one thread at a time; not from inside.
+ */
+void grace_wait(struct grace *grace);
+
 #endif

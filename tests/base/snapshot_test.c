@@ -252,6 +252,47 @@ static void readers_never_hold_what_is_released(void **state)
         release_node(&((struct node *)world.places[i])->item);
 }
 
+/* ---- waiting ---- */
+
+struct waiting {
+    struct grace grace;
+    _Atomic uint64_t cell; /* changed in place, after readers of the old value were waited for */
+    atomic_uint_fast64_t allowed;
+    atomic_bool done;
+};
+
+/* Readers that saw `allowed` at n may find nothing newer than n in the cell while they are inside.
+ */
+static void change_or_read(void *shared, unsigned number)
+{
+    struct waiting *waiting = shared;
+    if (number == 0) {
+        for (uint64_t i = 1; i <= TURNS / 10; i++) {
+            atomic_store(&waiting->allowed, i);
+            grace_wait(&waiting->grace);
+            atomic_store(&waiting->cell, i);
+        }
+        atomic_store(&waiting->done, true);
+        return;
+    }
+    while (!atomic_load(&waiting->done)) {
+        int phase = grace_enter(&waiting->grace);
+        uint64_t allowed = atomic_load(&waiting->allowed);
+        sched_yield();
+        THREAD_CHECK(atomic_load(&waiting->cell) <= allowed);
+        grace_exit(&waiting->grace, phase);
+    }
+}
+
+static void waiting_lasts_until_readers_have_left(void **state)
+{
+    (void)state;
+    struct waiting waiting = {0};
+    grace_wait(&waiting.grace); /* nobody is inside */
+    threads_run(1 + READERS, change_or_read, &waiting);
+    assert_int_equal(waiting.cell, TURNS / 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -261,6 +302,7 @@ int main(void)
         cmocka_unit_test(readers_in_a_stale_phase_are_seen),
         cmocka_unit_test(releasing_may_retire_and_reclaim),
         cmocka_unit_test(readers_never_hold_what_is_released),
+        cmocka_unit_test(waiting_lasts_until_readers_have_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
