@@ -83,6 +83,7 @@ static void poison(struct commit *commit, const struct firn_error *cause)
     if (!commit->poisoned)
         commit->poison = *cause;
     commit->poisoned = true;
+    commit->wakes.announce = commit->ops->announce != NULL;
     commit->wakes.all = (1u << COMMIT_SLOTS) - 1;
 }
 

@@ -63,7 +63,8 @@ struct commit_ops {
     int (*write)(void *owner, struct commit_group *group, bool durable, struct firn_error *err);
     /* Under the lock, after write has succeeded and before waiters learn of it. */
     void (*publish)(void *owner, bool durable);
-    /* Without the lock, soon after something became durable: wakes those outside. NULL is fine. */
+    /* Without the lock, soon after something became durable, or the target was poisoned: wakes
+     * those outside. NULL is fine. */
     void (*announce)(void *owner);
 };
 
