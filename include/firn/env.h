@@ -20,6 +20,9 @@ extern "C" {
 
 struct firn_env;
 
+/** For time-outs: no limit. */
+#define FIRN_FOREVER UINT64_MAX
+
 /** All zero is the sensible default. */
 struct firn_env_options {
     /** Most bytes of buffers at a time; 0: 16 MiB; at least 512 KiB. Memory is taken as needed. */

@@ -9,6 +9,7 @@
 #include <firn/follow.h>
 #include <firn/keep.h>
 #include <firn/log.h>
+#include <firn/pipe.h>
 #include <firn/spool.h>
 #include <firn/stats.h>
 #include <firn/transfer.h>

@@ -39,9 +39,6 @@ extern "C" {
 struct firn_log;
 struct firn_cursor;
 
-/** For time-outs: no limit. */
-#define FIRN_FOREVER UINT64_MAX
-
 /* ---- options ---------------------------------------------------------------------------- */
 
 enum firn_durability {

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bringing the main file up to date, in steps, so that the background thread has turns for others:
+ *
+ * 1. What is durable so far becomes what is being applied; whoever read the main file because there
+ *    was nothing newer is waited for, since it changes now.
+ * 2. The content of the ranges is copied from the journal, in the order of the main file, those
+ *    that touch in one write.
+ * 3. The main file is synced; readers go there from now on; the header's slots name the new
+ *    beginning, durably; and when nobody reads from there any more, the journal's space is free.
+ *
+ * A failure poisons: the journal still has everything, and opening anew applies it.
+ */
+#include <stdlib.h>
+
+#include "commit/env.h"
+#include "journal/journal_private.h"
+
+enum { APPLY_BYTES = 256 * 1024 };
+
+/* ---- the beginning ---- */
+
+static int start(struct journal *journal, struct firn_error *err)
+{
+    struct apply *apply = &journal->apply;
+    uint8_t *buffer = malloc(APPLY_BYTES);
+    if (!buffer)
+        return firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory to apply what its journal has",
+                              journal->path);
+    pthread_mutex_lock(&journal->map_lock);
+    apply->target = journal->indexed;
+    journal->applying = journal->durable;
+    journal->durable = (struct extents){0};
+    pthread_mutex_unlock(&journal->map_lock);
+    grace_wait(&journal->grace);
+    apply->buffer = buffer;
+    apply->next = 0;
+    apply->running = true;
+    return 0;
+}
+
+/* ---- the middle ---- */
+
+/*
+ * Fills the buffer with what begins at *from, as far as ranges touch. *from: where the first
+ * begins; returns how many bytes.
+ */
+static int gather(struct journal *journal, uint64_t *from, size_t *bytes, struct firn_error *err)
+{
+    struct extent *extent = extents_find(&journal->applying, *from);
+    *bytes = 0;
+    if (!extent)
+        return 0;
+    *from = extent->from > *from ? extent->from : *from;
+    for (uint64_t at = *from; extent && extent->from <= at && *bytes < APPLY_BYTES;
+         at = *from + *bytes) {
+        uint64_t skip = at - extent->from;
+        uint64_t left = extent->to - at;
+        size_t part = left < APPLY_BYTES - *bytes ? (size_t)left : APPLY_BYTES - *bytes;
+        size_t got;
+        int rc = disk_read_full(journal->file, journal->apply.buffer + *bytes, part,
+                                ring_offset(journal, extent->position) + skip, &got, err);
+        if (rc == 0 && got < part)
+            rc = firn_error_set(err, FIRN_EDAMAGED, 0, "%s: somebody has cut it",
+                                journal->journal_path);
+        if (rc < 0)
+            return rc;
+        *bytes += part;
+        extent = part == left ? extents_next(extent) : NULL;
+    }
+    return 0;
+}
+
+static int write_some(struct journal *journal, bool *done, struct firn_error *err)
+{
+    struct apply *apply = &journal->apply;
+    uint64_t from = apply->next;
+    size_t bytes;
+    int rc = gather(journal, &from, &bytes, err);
+    *done = rc == 0 && bytes == 0;
+    if (rc < 0 || bytes == 0)
+        return rc;
+    rc = disk_write_full(journal->main, apply->buffer, bytes, from, 0, err);
+    if (rc < 0)
+        return rc;
+    apply->next = from + bytes;
+    apply->bytes += bytes;
+    apply->writes++;
+    return 0;
+}
+
+/* Several short runs make a step too. */
+static int write_step(struct journal *journal, bool *done, struct firn_error *err)
+{
+    uint64_t before = journal->apply.bytes;
+    int rc = 0;
+    *done = false;
+    while (rc == 0 && !*done && journal->apply.bytes - before < APPLY_BYTES)
+        rc = write_some(journal, done, err);
+    return rc;
+}
+
+/* ---- the end ---- */
+
+static void free_space(struct journal *journal, uint64_t position)
+{
+    lock_take(&journal->commit.lock);
+    journal->head = position;
+    lock_release(&journal->commit.lock);
+}
+
+static int finish(struct journal *journal, struct firn_error *err)
+{
+    struct apply *apply = &journal->apply;
+    int rc = disk_sync(journal->main, err);
+    if (rc < 0)
+        return rc;
+    struct extents old;
+    pthread_mutex_lock(&journal->map_lock);
+    old = journal->applying;
+    journal->applying = (struct extents){0};
+    extents_clear(&old, &journal->nodes);
+    pthread_mutex_unlock(&journal->map_lock);
+    struct head next = journal->state;
+    next.from = apply->target;
+    rc = head_store(journal, &next, err);
+    if (rc < 0)
+        return rc;
+    grace_wait(&journal->grace);
+    free_space(journal, apply->target.position);
+    free(apply->buffer);
+    apply->buffer = NULL;
+    apply->running = false;
+    apply->applies++;
+    return 0;
+}
+
+/* ---- steps ---- */
+
+static bool is_poisoned(struct journal *journal, struct firn_error *err)
+{
+    struct commit *commit = &journal->commit;
+    lock_take(&commit->lock);
+    bool poisoned = commit->poisoned && commit_poisoned(commit, err) < 0;
+    lock_release(&commit->lock);
+    return poisoned;
+}
+
+static bool is_behind(struct journal *journal)
+{
+    pthread_mutex_lock(&journal->map_lock);
+    bool behind = journal->indexed.sequence != journal->state.from.sequence;
+    pthread_mutex_unlock(&journal->map_lock);
+    return behind;
+}
+
+/* With apply.lock. */
+static int step(struct journal *journal, struct firn_error *err)
+{
+    struct firn_error cause = {0};
+    bool done;
+    if (is_poisoned(journal, err))
+        return FIRN_EPOISONED;
+    if (!journal->apply.running)
+        return is_behind(journal) ? start(journal, err) : FIRN_EEND;
+    int rc = write_step(journal, &done, &cause);
+    if (rc == 0 && done)
+        rc = finish(journal, &cause);
+    if (rc == 0)
+        return 0;
+    commit_poison(&journal->commit, &cause);
+    if (err)
+        *err = cause;
+    return rc;
+}
+
+int apply_step(struct journal *journal, struct firn_error *err)
+{
+    pthread_mutex_lock(&journal->apply.lock);
+    int rc = step(journal, err);
+    pthread_mutex_unlock(&journal->apply.lock);
+    return rc;
+}
+
+int apply_all(struct journal *journal, struct firn_error *err)
+{
+    int rc;
+    do
+        rc = apply_step(journal, err);
+    while (rc == 0);
+    return rc == FIRN_EEND ? 0 : rc;
+}
+
+static bool is_due(struct journal *journal)
+{
+    lock_take(&journal->commit.lock);
+    bool due = journal->published - journal->head >= journal->ring / 2;
+    lock_release(&journal->commit.lock);
+    return atomic_exchange(&journal->apply_wanted, false) || due;
+}
+
+/* Goes on until a round is done; the next one begins when enough is pending again. */
+void apply_task(void *arg)
+{
+    struct journal *journal = arg;
+    pthread_mutex_lock(&journal->apply.lock);
+    bool more = (journal->apply.running || is_due(journal)) && step(journal, NULL) == 0 &&
+                journal->apply.running;
+    pthread_mutex_unlock(&journal->apply.lock);
+    if (more)
+        worker_post(env_worker(journal->env), &journal->apply_task);
+}

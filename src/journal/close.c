@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* Closing, who is inside, and what an owner asks of its journal. */
+#include "commit/env.h"
+#include "journal/chain.h"
+
+#define CLOSE_PAUSE_NS 100000u
+
+/* ---- who is inside ---- */
+
+/* Nothing is touched after the count went down: close may be waiting for that, and free it. */
+void journal_leave(struct journal *journal)
+{
+    atomic_fetch_sub(&journal->inside, 1);
+}
+
+int journal_enter(struct journal *journal, struct firn_error *err)
+{
+    atomic_fetch_add(&journal->inside, 1);
+    if (!atomic_load(&journal->closing))
+        return 0;
+    int rc = firn_error_set(err, FIRN_ECLOSED, 0, "%s: it is being closed", journal->path);
+    journal_leave(journal);
+    return rc;
+}
+
+static void await_all(struct journal *journal)
+{
+    while (atomic_load(&journal->inside))
+        wait_until_changed(&journal->never, 0, wait_deadline(CLOSE_PAUSE_NS));
+}
+
+/* ---- closing ---- */
+
+static int finish(struct journal *journal, struct firn_error *err)
+{
+    atomic_store(&journal->closing, true);
+    int rc = journal->options.read_only ? 0 : commit_close(&journal->commit, err);
+    await_all(journal);
+    journal_stop_tasks(journal);
+    return rc;
+}
+
+int journal_close(struct journal *journal, struct firn_error *err)
+{
+    int rc = finish(journal, err);
+    if (rc == 0 && !journal->options.read_only)
+        rc = apply_all(journal, err);
+    if (rc == 0 && !journal->options.read_only)
+        rc = life_end(journal, err);
+    journal_free(journal);
+    return rc;
+}
+
+int journal_destroy(struct journal *journal, struct firn_error *err)
+{
+    if (journal->options.read_only) {
+        journal_close(journal, NULL);
+        return firn_error_set(err, FIRN_EREADONLY, 0, "opened read-only: not destroyed");
+    }
+    finish(journal, NULL);
+    int rc = disk_remove(journal->disk, journal->path, err);
+    if (rc == 0)
+        rc = disk_sync_dir(journal->disk, journal->dir, err);
+    if (rc == 0)
+        rc = disk_remove(journal->disk, journal->journal_path, err);
+    if (rc == 0)
+        rc = journal_remove_lock(journal, err);
+    journal_free(journal);
+    return rc;
+}
+
+/* ---- what an owner asks ---- */
+
+struct commit *journal_commit(struct journal *journal)
+{
+    return &journal->commit;
+}
+
+int journal_writable(const struct journal *journal, struct firn_error *err)
+{
+    if (!journal->options.read_only)
+        return 0;
+    return firn_error_set(err, FIRN_EREADONLY, 0, "%s: opened read-only", journal->path);
+}
+
+uint64_t journal_length(const struct journal *journal)
+{
+    return atomic_load_explicit(&journal->length, memory_order_acquire);
+}
+
+static int move_mark(struct journal *journal, uint64_t length, struct firn_error *err)
+{
+    uint8_t nonce[JOURNAL_NONCE];
+    struct firn_file *file;
+    int rc = disk_open(journal->disk, journal->path, FIRN_OPEN_WRITE, &file, err);
+    if (rc < 0)
+        return rc;
+    rc = journal->kind->reserve(journal->owner, file, length, err);
+    if (rc == 0) {
+        struct firn_error cause = {0};
+        life_nonce(journal, nonce);
+        rc = journal->kind->move_mark(journal->owner, file, journal_length(journal), length, nonce,
+                                      &cause);
+        if (rc < 0)
+            commit_poison(&journal->commit, &cause);
+        if (rc < 0 && err)
+            *err = cause;
+    }
+    disk_close(file);
+    return rc;
+}
+
+int journal_extend(struct journal *journal, uint64_t length, struct firn_error *err)
+{
+    int rc = life_begin(journal, err);
+    return rc == 0 ? move_mark(journal, length, err) : rc;
+}
+
+void journal_get_info(struct journal *journal, struct journal_info *info)
+{
+    *info = (struct journal_info){
+        .recovered = journal->recovered,
+        .replayed = journal->replayed,
+        .journal_bytes = JOURNAL_START + journal->ring,
+    };
+    if (journal->options.read_only) {
+        info->pending_bytes = journal->indexed.position - journal->state.from.position;
+        return;
+    }
+    lock_take(&journal->commit.lock);
+    info->pending_bytes = journal->tail - journal->head;
+    lock_release(&journal->commit.lock);
+    pthread_mutex_lock(&journal->apply.lock);
+    info->applies = journal->apply.applies;
+    info->applied_bytes = journal->apply.bytes;
+    info->applied_writes = journal->apply.writes;
+    pthread_mutex_unlock(&journal->apply.lock);
+}
+
+/* While it is read, nothing is applied: the chain stays where it begins. */
+int journal_verify(struct journal *journal, struct journal_check *check, struct firn_error *err)
+{
+    *check = (struct journal_check){.damaged_slots = journal->damaged_slots};
+    if (!journal->file)
+        return 0;
+    int rc = journal->options.read_only ? 0 : commit_force(&journal->commit, err);
+    if (rc < 0)
+        return rc;
+    pthread_mutex_lock(&journal->apply.lock);
+    rc = recover_count(journal, &check->records, err);
+    pthread_mutex_unlock(&journal->apply.lock);
+    if (rc == 0 && check->damaged_slots)
+        rc = firn_error_set(err, FIRN_EDAMAGED, 0,
+                            "%s: one of the two slots of its header is damaged; the other one has "
+                            "all that is needed, and the next change writes both",
+                            journal->journal_path);
+    return rc;
+}

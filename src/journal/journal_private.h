@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The journal's inside.
+ *
+ * Positions are virtual: they count bytes from the life's first record on and never go back; the
+ * ring in the file is JOURNAL_START plus the position modulo the ring's size. A record never lies
+ * across the ring's end: the bytes left there are skipped.
+ *
+ * Who may touch what:
+ * - commit.lock: tail, head, sequence, staged_length, published, `filling` and `in_flight`.
+ * - map_lock (inside commit.lock, where both are needed): the pool of nodes, `durable`, `applying`
+ *   (while it is being applied it is only read), `indexed`.
+ * - the committing role: written, next_claim.
+ * - apply.lock: apply, applied. life_lock: beginning and ending a life. head_lock: the header's
+ *   slots.
+ * - Readers are inside `grace` while they use what they found: places in the journal that may be
+ *   used again, and the main file, which must not change under them.
+ */
+#ifndef JOURNAL_JOURNAL_PRIVATE_H
+#define JOURNAL_JOURNAL_PRIVATE_H
+
+#include "base/extents.h"
+#include "base/lock.h"
+#include "base/snapshot.h"
+#include "base/wait.h"
+#include "base/worker.h"
+#include "commit/ahead.h"
+#include "commit/run.h"
+#include "disk/disk.h"
+#include "disk/slots.h"
+#include "journal/journal.h"
+#include "journal/redo.h"
+
+enum { JOURNAL_START = SLOTS_BYTES };
+
+/* A point between two records. */
+struct point {
+    uint64_t position;
+    uint64_t sequence; /* of the record behind it */
+    uint64_t length;   /* of the main file there */
+};
+
+/* The header. */
+struct head {
+    bool pending; /* the main file is right only together with the records from `from` on */
+    uint8_t nonce[JOURNAL_NONCE];
+    uint64_t ring; /* bytes */
+    struct point from;
+    uint8_t about[JOURNAL_ABOUT];
+};
+
+/* What a group that is still in memory changes; filled when a reader needs it. */
+struct staged_map {
+    struct extents extents;
+    struct commit_walk next; /* the first record that is not in it; no buffer: from the group's */
+};
+
+struct apply {
+    pthread_mutex_t lock;
+    bool running;
+    struct point target;
+    uint64_t next;   /* offset in the main file up to which it is done */
+    uint8_t *buffer; /* while it runs */
+    uint64_t applies, bytes, writes;
+};
+
+struct journal {
+    const struct journal_kind *kind;
+    void *owner;
+    struct journal_options options;
+    char *path;         /* of the main file */
+    char *journal_path; /* .journal */
+    char *dir;
+    struct firn_disk *disk;
+    struct firn_env *env;
+    bool own_env;
+    struct firn_lock *lock;
+    struct firn_file *main;
+    struct firn_file *file;   /* the journal: records */
+    struct firn_file *header; /* the journal: its slots, with a descriptor for themselves */
+
+    uint64_t ring; /* bytes; stays while it is open */
+    uint64_t salt; /* of this life's records */
+
+    struct commit commit;
+    uint64_t tail, head, sequence, staged_length, published;
+    struct staged_map filling, in_flight;
+
+    pthread_mutex_t map_lock;
+    struct extent_pool nodes;
+    _Atomic size_t owed; /* nodes that staged changes will need */
+    struct extents durable, applying;
+    struct point indexed; /* behind the last record in `durable` */
+
+    uint64_t written;    /* position */
+    uint64_t next_claim; /* all records below that sequence are durable */
+    _Atomic uint64_t length;
+
+    struct apply apply;
+    struct worker_task apply_task;
+    atomic_bool apply_wanted; /* a writer was refused for want of room */
+    struct grace grace;
+
+    struct ahead ahead;
+    struct ahead_file space;
+    struct worker_task ahead_task;
+    uint64_t ahead_position; /* under the lock of `ahead` */
+    bool zeroing;
+
+    pthread_mutex_t life_lock;
+    atomic_bool life_started;
+    pthread_mutex_t head_lock;
+    struct head state;
+    uint64_t head_sequence; /* of the slots */
+    bool head_confirmed;    /* written since it was read */
+
+    bool recovered;
+    uint64_t replayed;
+    unsigned damaged_slots;  /* when it was opened */
+    _Atomic uint32_t inside; /* calls under way */
+    atomic_bool closing;
+    struct wait_word never; /* changes */
+};
+
+/* ---- the handle (open.c) ---- */
+
+void journal_stop_tasks(struct journal *journal);
+/* Releases everything, in whatever state. */
+void journal_free(struct journal *journal);
+/* Removes the lock's file, and lets the lock go. */
+int journal_remove_lock(struct journal *journal, struct firn_error *err);
+
+/* ---- the header (head.c) ---- */
+
+/* Reads the slots: FIRN_ENOENT (no file), FIRN_EDAMAGED, FIRN_EFORMAT. */
+int head_load(struct journal *journal, struct firn_error *err);
+/* Creates the file, durably, whole or not at all. */
+int head_create(struct journal *journal, struct firn_error *err);
+/* Writes both slots durably; `next` becomes journal->state. */
+int head_store(struct journal *journal, const struct head *next, struct firn_error *err);
+
+/* ---- the ring (space.c) ---- */
+
+static inline uint64_t ring_offset(const struct journal *journal, uint64_t position)
+{
+    return JOURNAL_START + position % journal->ring;
+}
+
+/* The position at or behind `from` whose offset in the file is `offset`. */
+uint64_t ring_position(const struct journal *journal, uint64_t from, uint64_t offset);
+/* Where a record of `bytes` bytes goes that is staged at `tail`. */
+uint64_t ring_place(const struct journal *journal, uint64_t tail, uint64_t bytes);
+/* With commit.lock: whether it has room, and space in the file. 0, FIRN_EAGAIN, FIRN_ENOSPC (not
+   reserved yet). */
+int space_look(const struct journal *journal, uint64_t start, uint64_t bytes);
+/* Without: sees to it. */
+int space_make(struct journal *journal, uint64_t start, uint64_t bytes, int reason,
+               struct firn_error *err);
+/* In the committing role, before and after a run of bytes is written. */
+void space_enter(struct journal *journal, uint64_t offset, uint64_t bytes);
+void space_consider(struct journal *journal, uint64_t group_bytes);
+void space_task(void *journal);
+
+/* ---- a life (life.c) ---- */
+
+/* Before the first change: header pending, main file marked. */
+int life_begin(struct journal *journal, struct firn_error *err);
+/* The nonce of this life. */
+void life_nonce(struct journal *journal, uint8_t nonce[JOURNAL_NONCE]);
+/* Nothing is pending any more: mark off, header clean, journal short. */
+int life_end(struct journal *journal, struct firn_error *err);
+
+/* ---- commit (write.c) ---- */
+
+extern const struct commit_ops journal_commit_ops;
+
+/* ---- what changed where (layers.c) ---- */
+
+/*
+ * With map_lock: enters ranges of a record, whose content begins at `*image`, in a map; moves
+ * `image` and `walk` (may be NULL: not in memory) on. The nodes are there.
+ */
+void layers_put(struct journal *journal, struct extents *map, const uint8_t *table, size_t ranges,
+                uint64_t *image, struct commit_walk *walk);
+/* Enters the record that `walk` stands at, at `position`, and moves it behind it. */
+void layers_put_record(struct journal *journal, struct extents *map, struct commit_walk *walk,
+                       uint64_t position, bool in_memory);
+/* With commit.lock: `walk` is at a group's end, or moved to the next byte. */
+bool walk_ended(struct commit_walk *walk);
+
+/* ---- applying (apply.c) ---- */
+
+/* One step. 0: there may be more; FIRN_EEND: the main file has all that was durable. Poisons. */
+int apply_step(struct journal *journal, struct firn_error *err);
+/* All of it. */
+int apply_all(struct journal *journal, struct firn_error *err);
+void apply_task(void *journal);
+
+/* ---- recovery (recover.c) ---- */
+
+/*
+ * Finds out what a life left, and ends it; read-only: in memory. FIRN_EMISMATCH: file and journal
+ * don't belong together; FIRN_EDAMAGED: more was durable than can be read. Nothing is changed then.
+ */
+int journal_recover(struct journal *journal, struct firn_error *err);
+/* Walks over the whole records from the header's point on, as they are in the file. */
+int recover_count(struct journal *journal, uint64_t *records, struct firn_error *err);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The maps of what changed, one over another: the group that fills, the group in flight, what is
+ * durable and not applied, what is being applied. Changes sink from one to the next; a map is
+ * emptied only when the one below it, or the main file, has all of it. So a reader that looks from
+ * above misses nothing.
+ *
+ * The two maps of what is in memory are made when a reader needs them: a writer pays nothing for
+ * them. The committer enters a group in `durable` once it is.
+ */
+#include <string.h>
+
+#include "base/bytes.h"
+#include "journal/journal_private.h"
+
+enum { TABLE_PART = 16 }; /* ranges that are looked at together */
+
+bool walk_ended(struct commit_walk *walk)
+{
+    while (walk->buffer && walk->offset == walk->buffer->used && walk->buffer->next)
+        *walk = (struct commit_walk){.buffer = walk->buffer->next};
+    return !walk->buffer || walk->offset == walk->buffer->used;
+}
+
+static void walk_copy(struct commit_walk *walk, uint8_t *to, size_t bytes)
+{
+    while (bytes > 0 && !walk_ended(walk)) {
+        size_t part = walk->buffer->used - walk->offset;
+        part = part < bytes ? part : bytes;
+        memcpy(to, commit_bytes(walk->buffer) + walk->offset, part);
+        walk->offset += (uint32_t)part;
+        to += part;
+        bytes -= part;
+    }
+}
+
+void layers_put(struct journal *journal, struct extents *map, const uint8_t *table, size_t ranges,
+                uint64_t *image, struct commit_walk *walk)
+{
+    for (size_t i = 0; i < ranges; i++) {
+        uint64_t offset = load_be_u64(table + i * REDO_RANGE);
+        uint64_t bytes = load_be_u64(table + i * REDO_RANGE + 8);
+        if (walk)
+            walk_ended(walk);
+        extents_put(map, &journal->nodes, offset, offset + bytes, *image,
+                    walk ? walk->buffer : NULL);
+        *image += bytes;
+        if (walk)
+            commit_walk_on(walk, bytes, NULL);
+    }
+}
+
+void layers_put_record(struct journal *journal, struct extents *map, struct commit_walk *walk,
+                       uint64_t position, bool in_memory)
+{
+    const uint8_t *header = commit_bytes(walk->buffer) + walk->offset;
+    size_t ranges = redo_ranges(header);
+    size_t bytes = redo_bytes(header);
+    uint64_t image = position + REDO_HEADER + ranges * REDO_RANGE;
+    struct commit_walk table = *walk, content = *walk;
+    commit_walk_on(&table, REDO_HEADER, NULL);
+    if (in_memory)
+        commit_walk_on(&content, REDO_HEADER + ranges * REDO_RANGE, NULL);
+    while (ranges > 0) {
+        uint8_t part[TABLE_PART * REDO_RANGE];
+        size_t count = ranges < TABLE_PART ? ranges : TABLE_PART;
+        walk_copy(&table, part, count * REDO_RANGE);
+        layers_put(journal, map, part, count, &image, in_memory ? &content : NULL);
+        ranges -= count;
+    }
+    commit_walk_on(walk, bytes, NULL);
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Recovery. What is read may stand in the page cache only, where the last write of an earlier life
+ * failed: were it applied as it is, and the power lost half-way, the main file would hold part of a
+ * change that no journal can complete. So header and records are made durable anew before the first
+ * byte is applied. And before anything is written, it is made sure that the two files belong
+ * together, and that the journal has all that was acknowledged.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "journal/chain.h"
+
+enum { REWRITE_BYTES = 256 * 1024, TAIL_MOST = 8192 };
+
+/* ---- reading ---- */
+
+/* Enters a record in the map of what is durable. */
+static int enter(struct chain *chain, const struct redo *record, uint64_t start,
+                 struct firn_error *err)
+{
+    struct journal *journal = chain->journal;
+    uint64_t image = start + REDO_HEADER + (uint64_t)record->ranges * REDO_RANGE;
+    uint32_t count = 0;
+    for (uint32_t first = 0; first < record->ranges; first += count) {
+        const uint8_t *table;
+        int rc = chain_table(chain, record, start, first, &table, &count, err);
+        if (rc < 0)
+            return rc;
+        if (extent_pool_reserve(&journal->nodes, (size_t)count * EXTENT_NODES) < 0)
+            return firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory for what it has",
+                                  journal->journal_path);
+        layers_put(journal, &journal->durable, table, count, &image, NULL);
+    }
+    return 0;
+}
+
+static int read_chain(struct journal *journal, struct firn_error *err)
+{
+    struct chain chain;
+    struct redo record;
+    uint64_t start;
+    int rc = chain_init(&chain, journal, &journal->state.from, err);
+    while (rc == 0 && (rc = chain_next(&chain, &record, &start, err)) == 0) {
+        rc = enter(&chain, &record, start, err);
+        journal->replayed++;
+    }
+    if (rc == FIRN_EEND)
+        rc = chain_check_end(&chain, err);
+    journal->indexed = chain.at;
+    chain_done(&chain);
+    return rc;
+}
+
+int recover_count(struct journal *journal, uint64_t *records, struct firn_error *err)
+{
+    struct chain chain;
+    struct redo record;
+    uint64_t start;
+    *records = 0;
+    pthread_mutex_lock(&journal->head_lock);
+    struct point from = journal->state.from;
+    int rc = journal->state.pending ? 0 : FIRN_EEND;
+    pthread_mutex_unlock(&journal->head_lock);
+    if (rc < 0)
+        return 0;
+    rc = chain_init(&chain, journal, &from, err);
+    while (rc == 0 && (rc = chain_next(&chain, &record, &start, err)) == 0)
+        ++*records;
+    if (rc == FIRN_EEND)
+        rc = chain_check_end(&chain, err);
+    chain_done(&chain);
+    return rc;
+}
+
+/* ---- whether the files belong together ---- */
+
+static int mismatch(struct journal *journal, const char *what, struct firn_error *err)
+{
+    return firn_error_set(err, FIRN_EMISMATCH, 0,
+                          "%s: %s: the file and %s don't belong together; restore both from the "
+                          "same copy",
+                          journal->path, what, journal->journal_path);
+}
+
+static int check_size(struct journal *journal, uint64_t size, struct firn_error *err)
+{
+    uint64_t length = journal->state.from.length;
+    if (size == length)
+        return 0;
+    return firn_error_set(err, FIRN_EMISMATCH, 0,
+                          "%s: has %llu bytes, and had %llu when it was closed; if that is meant "
+                          "to be, remove %s and open it with its chunk size",
+                          journal->path, (unsigned long long)size, (unsigned long long)length,
+                          journal->journal_path);
+}
+
+/* Without a mark and without changes there may be space that was set aside, and nothing else. */
+static int check_tail(struct journal *journal, uint64_t length, uint64_t size,
+                      struct firn_error *err)
+{
+    static const uint8_t zeros[TAIL_MOST];
+    uint8_t tail[TAIL_MOST];
+    size_t got = 0;
+    if (size < length || size - length > TAIL_MOST)
+        return check_size(journal, size, err);
+    int rc = disk_read_full(journal->main, tail, (size_t)(size - length), length, &got, err);
+    if (rc == 0 && memcmp(tail, zeros, got) != 0)
+        rc = check_size(journal, size, err);
+    return rc;
+}
+
+static int check_pending(struct journal *journal, uint64_t size, struct firn_error *err)
+{
+    uint8_t nonce[JOURNAL_NONCE];
+    uint64_t length = journal->indexed.length;
+    int rc = journal->kind->find_mark(journal->owner, journal->main, length, nonce, err);
+    if (rc == FIRN_ENOENT)
+        return journal->replayed == 0
+                   ? check_tail(journal, length, size, err)
+                   : mismatch(journal, "not marked, though changes of it are pending", err);
+    if (rc == 0 && memcmp(nonce, journal->state.nonce, JOURNAL_NONCE) != 0)
+        return mismatch(journal, "marked by another journal", err);
+    if (rc == 0 && size < length)
+        return mismatch(journal, "too short", err);
+    return rc;
+}
+
+static int check_clean(struct journal *journal, uint64_t size, struct firn_error *err)
+{
+    uint8_t nonce[JOURNAL_NONCE];
+    int rc = journal->kind->find_mark(journal->owner, journal->main, journal->state.from.length,
+                                      nonce, err);
+    if (rc == 0)
+        return mismatch(journal, "in use or not closed, and its journal says that it was", err);
+    return rc == FIRN_ENOENT ? check_size(journal, size, err) : rc;
+}
+
+/* ---- making it durable anew, and applying it ---- */
+
+static int rewrite_run(struct journal *journal, uint64_t from, uint64_t end, struct firn_error *err)
+{
+    static const size_t most = REWRITE_BYTES;
+    uint8_t *buffer = malloc(most);
+    int rc = buffer ? 0 : firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory", journal->path);
+    while (rc == 0 && from < end) {
+        size_t got, part = end - from < most ? (size_t)(end - from) : most;
+        rc = disk_read_full(journal->file, buffer, part, from, &got, err);
+        if (rc < 0 || got == 0)
+            break;
+        rc = disk_write_full(journal->file, buffer, got, from, FIRN_WRITE_DURABLE, err);
+        from += got;
+    }
+    free(buffer);
+    return rc;
+}
+
+static int rewrite(struct journal *journal, struct firn_error *err)
+{
+    uint64_t from = journal->state.from.position, end = journal->indexed.position;
+    uint64_t lap = from + (journal->ring - from % journal->ring);
+    uint64_t first_end = end < lap ? end : lap;
+    int rc = 0;
+    if (from < first_end) {
+        uint64_t offset = ring_offset(journal, from);
+        rc = rewrite_run(journal, offset, offset + (first_end - from), err);
+    }
+    if (rc == 0 && end > lap)
+        rc = rewrite_run(journal, JOURNAL_START, JOURNAL_START + (end - lap), err);
+    return rc;
+}
+
+/* The mark too: taking it away may have failed on storage, and succeeded in the page cache. */
+static int finish(struct journal *journal, struct firn_error *err)
+{
+    struct head same = journal->state;
+    if (!same.pending)
+        return 0;
+    journal->head = same.from.position;
+    int rc = head_store(journal, &same, err);
+    if (rc == 0)
+        rc = rewrite(journal, err);
+    if (rc == 0)
+        rc = journal->kind->mark(journal->owner, journal->main, journal->indexed.length, same.nonce,
+                                 err);
+    if (rc == 0)
+        rc = apply_all(journal, err);
+    return rc == 0 ? life_end(journal, err) : rc;
+}
+
+int journal_recover(struct journal *journal, struct firn_error *err)
+{
+    uint64_t size;
+    journal->ring = journal->state.ring;
+    journal->indexed = journal->state.from;
+    int rc = disk_size_of(journal->main, &size, err);
+    if (rc == 0 && journal->state.pending)
+        rc = read_chain(journal, err);
+    if (rc == 0)
+        rc = journal->state.pending ? check_pending(journal, size, err)
+                                    : check_clean(journal, size, err);
+    if (rc < 0)
+        return rc;
+    journal->recovered = journal->state.pending;
+    atomic_store(&journal->length, journal->indexed.length);
+    return journal->options.read_only ? 0 : finish(journal, err);
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Room in the ring: what is applied may be overwritten. And space in the file: it is reserved
+ * before a change is staged, so that a full disk is noticed then, and zeroed ahead of those who
+ * wait for each write; both only on the first lap, as the file grows to the ring's size.
+ */
+#include "journal/journal_private.h"
+
+#include "commit/env.h"
+
+uint64_t ring_position(const struct journal *journal, uint64_t from, uint64_t offset)
+{
+    uint64_t ring = journal->ring;
+    uint64_t wanted = offset - JOURNAL_START;
+    return from + (wanted + ring - from % ring) % ring;
+}
+
+uint64_t ring_place(const struct journal *journal, uint64_t tail, uint64_t bytes)
+{
+    uint64_t ring = journal->ring;
+    uint64_t left = ring - tail % ring;
+    return bytes <= left ? tail : tail + left;
+}
+
+static uint64_t file_limit(const struct journal *journal)
+{
+    return JOURNAL_START + journal->ring;
+}
+
+int space_look(const struct journal *journal, uint64_t start, uint64_t bytes)
+{
+    if (start + bytes - journal->head > journal->ring)
+        return FIRN_EAGAIN;
+    uint64_t reserved = atomic_load_explicit(&journal->space.reserved_end, memory_order_acquire);
+    return ring_offset(journal, start) + bytes <= reserved ? 0 : FIRN_ENOSPC;
+}
+
+static int make_room(struct journal *journal, struct firn_error *err)
+{
+    if (journal->options.refuse_when_full) {
+        commit_kick(&journal->commit);
+        atomic_store(&journal->apply_wanted, true);
+        worker_post(env_worker(journal->env), &journal->apply_task);
+        return firn_error_set(err, FIRN_EAGAIN, 0,
+                              "%s: the journal is full; wait for an epoch and try again",
+                              journal->journal_path);
+    }
+    int rc = apply_step(journal, err);
+    return rc == FIRN_EEND ? commit_force(&journal->commit, err) : rc;
+}
+
+int space_make(struct journal *journal, uint64_t start, uint64_t bytes, int reason,
+               struct firn_error *err)
+{
+    if (reason == FIRN_EAGAIN)
+        return make_room(journal, err);
+    return ahead_reserve(&journal->ahead, &journal->space, journal->file,
+                         ring_offset(journal, start) + bytes, file_limit(journal), err);
+}
+
+void space_enter(struct journal *journal, uint64_t offset, uint64_t bytes)
+{
+    ahead_enter(&journal->ahead, &journal->space, offset, offset + bytes, file_limit(journal));
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+void space_consider(struct journal *journal, uint64_t group_bytes)
+{
+    if (journal->written >= journal->ring)
+        return;
+    uint64_t position = ring_offset(journal, journal->written);
+    uint64_t enough = least(position + ahead_of(position) / 2, file_limit(journal));
+    pthread_mutex_lock(&journal->ahead.lock);
+    journal->ahead_position = position;
+    journal->zeroing = group_bytes <= AHEAD_SMALL_GROUP;
+    bool due = journal->zeroing && journal->space.zeroed_end < enough;
+    pthread_mutex_unlock(&journal->ahead.lock);
+    if (due)
+        worker_post(env_worker(journal->env), &journal->ahead_task);
+}
+
+void space_task(void *arg)
+{
+    struct journal *journal = arg;
+    pthread_mutex_lock(&journal->ahead.lock);
+    uint64_t goal = journal->ahead_position + ahead_of(journal->ahead_position);
+    bool more = journal->zeroing &&
+                ahead_zero_claim(&journal->ahead, &journal->space, journal->disk,
+                                 journal->journal_path, journal->file, goal, file_limit(journal),
+                                 NULL) == 0;
+    pthread_mutex_unlock(&journal->ahead.lock);
+    if (more)
+        worker_post_at(env_worker(journal->env), &journal->ahead_task,
+                       wait_now_ns() + AHEAD_PAUSE_NS);
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Staging: a change becomes a record in the buffers of the filling group, under the commit lock.
+ * Nothing is given out before all is at hand: room in the ring, space in the file, buffers, and the
+ * nodes that will be needed when it is durable.
+ */
+#include <string.h>
+
+#include "base/bytes.h"
+#include "commit/env.h"
+#include "journal/journal_private.h"
+
+/* Where the next bytes of a record go. */
+struct sink {
+    struct journal *journal;
+    struct commit_buffer *buffer;
+    uint64_t offset; /* in the file */
+};
+
+static void put(struct sink *sink, const void *bytes, size_t size)
+{
+    const uint8_t *from = bytes;
+    while (size > 0) {
+        if (!sink->buffer || sink->buffer->used == COMMIT_BUFFER_ROOM)
+            sink->buffer = commit_add(&sink->journal->commit, NULL, sink->offset);
+        size_t room = COMMIT_BUFFER_ROOM - sink->buffer->used;
+        size_t part = room < size ? room : size;
+        memcpy(commit_bytes(sink->buffer) + sink->buffer->used, from, part);
+        sink->buffer->used += (uint32_t)part;
+        sink->offset += part;
+        from += part;
+        size -= part;
+    }
+}
+
+/*
+ * The buffer that the record can go on in, if there is one: its header has to lie in one piece.
+ * Sets how many more are needed.
+ */
+static struct commit_buffer *last_buffer(struct journal *journal, uint64_t start, uint64_t bytes,
+                                         size_t *more)
+{
+    struct commit_buffer *last = journal->commit.filling.last;
+    if (last && (last->position + last->used != ring_offset(journal, start) ||
+                 COMMIT_BUFFER_ROOM - last->used < REDO_HEADER))
+        last = NULL;
+    uint64_t room = last ? COMMIT_BUFFER_ROOM - last->used : 0;
+    *more = bytes > room ? (size_t)((bytes - room + COMMIT_BUFFER_ROOM - 1) / COMMIT_BUFFER_ROOM)
+                         : 0;
+    return last;
+}
+
+static void put_record(struct journal *journal, const struct journal_change *change, uint64_t start,
+                       uint64_t bytes)
+{
+    size_t more;
+    struct sink sink = {journal, last_buffer(journal, start, bytes, &more),
+                        ring_offset(journal, start)};
+    struct redo record = {
+        .sequence = journal->sequence++,
+        .salt = journal->salt,
+        .bytes = (uint32_t)bytes,
+        .ranges = (uint32_t)change->range_count,
+        .length = change->set_length ? change->length : journal->staged_length,
+    };
+    uint8_t header[REDO_HEADER];
+    redo_encode(&record, header);
+    put(&sink, header, sizeof header);
+    for (size_t i = 0; i < change->range_count; i++) {
+        uint8_t range[REDO_RANGE];
+        store_be_u64(range, change->ranges[i].offset);
+        store_be_u64(range + 8, change->ranges[i].bytes);
+        put(&sink, range, sizeof range);
+    }
+    for (int i = 0; i < change->iov_count; i++)
+        put(&sink, change->iov[i].iov_base, change->iov[i].iov_len);
+    journal->tail = start + bytes;
+    journal->staged_length = record.length;
+}
+
+/* With commit.lock: the nodes that entering the change will take; they must be there by then. */
+static int owe_nodes(struct journal *journal, size_t ranges, struct firn_error *err)
+{
+    size_t nodes = ranges * EXTENT_NODES;
+    size_t owed = atomic_fetch_add_explicit(&journal->owed, nodes, memory_order_relaxed) + nodes;
+    if (atomic_load_explicit(&journal->nodes.spare, memory_order_relaxed) >= owed)
+        return 0;
+    pthread_mutex_lock(&journal->map_lock);
+    int rc = extent_pool_reserve(&journal->nodes, atomic_load(&journal->owed));
+    pthread_mutex_unlock(&journal->map_lock);
+    if (rc == 0)
+        return 0;
+    atomic_fetch_sub_explicit(&journal->owed, nodes, memory_order_relaxed);
+    return firn_error_set(err, rc, 0, "%s: no memory to stage a change", journal->path);
+}
+
+/*
+ * With commit.lock: everything that staging takes. 0; COMMIT_AGAIN: plan anew; negative: the lock
+ * is not held any more.
+ */
+static int provide(struct journal *journal, uint64_t bytes, uint64_t *start, struct firn_error *err)
+{
+    size_t more;
+    *start = ring_place(journal, journal->tail, bytes);
+    int reason = space_look(journal, *start, bytes);
+    if (reason < 0) {
+        commit_end(&journal->commit);
+        int rc = space_make(journal, *start, bytes, reason, err);
+        if (rc == 0)
+            rc = commit_begin(&journal->commit, err);
+        return rc < 0 ? rc : COMMIT_AGAIN;
+    }
+    last_buffer(journal, *start, bytes, &more);
+    return more ? commit_provide(&journal->commit, more, err) : 0;
+}
+
+static int stage(struct journal *journal, const struct journal_change *change, uint64_t bytes,
+                 uint64_t *epoch, struct firn_error *err)
+{
+    uint64_t start;
+    int rc = commit_begin(&journal->commit, err);
+    if (rc < 0)
+        return rc;
+    do
+        rc = provide(journal, bytes, &start, err);
+    while (rc == COMMIT_AGAIN);
+    if (rc < 0)
+        return rc;
+    rc = owe_nodes(journal, change->range_count, err);
+    if (rc == 0) {
+        put_record(journal, change, start, bytes);
+        uint64_t given = commit_staged(&journal->commit, bytes, 1, true);
+        if (epoch)
+            *epoch = given;
+    }
+    commit_end(&journal->commit);
+    return rc;
+}
+
+uint64_t journal_most(const struct journal *journal, size_t ranges)
+{
+    uint64_t pool = (uint64_t)env_pool_buffers(journal->env) * COMMIT_BUFFER_ROOM;
+    uint64_t most = pool < journal->ring / 2 ? pool : journal->ring / 2;
+    uint64_t around = REDO_HEADER + (uint64_t)ranges * REDO_RANGE;
+    most = most < UINT32_MAX ? most : UINT32_MAX;
+    return most > around ? most - around : 0;
+}
+
+int journal_stage(struct journal *journal, const struct journal_change *change, uint64_t *epoch,
+                  struct firn_error *err)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < change->range_count; i++)
+        bytes += change->ranges[i].bytes;
+    uint64_t most = journal_most(journal, change->range_count);
+    if (bytes > most)
+        return firn_error_set(err, FIRN_ETOOBIG, 0,
+                              "%s: a change of %llu bytes; pool and journal allow %llu",
+                              journal->path, (unsigned long long)bytes, (unsigned long long)most);
+    int rc = life_begin(journal, err);
+    bytes += REDO_HEADER + (uint64_t)change->range_count * REDO_RANGE;
+    return rc == 0 ? stage(journal, change, bytes, epoch, err) : rc;
+}
