@@ -6,7 +6,7 @@
 #include "commit/env.h"
 #include "journal/journal_private.h"
 
-enum { GROUP_BYTES = 1024 * 1024, CHANGE_MARGIN = 256 * 1024 };
+enum { GROUP_BYTES = 1024 * 1024, CHANGE_MARGIN = 256 * 1024, PAGE = 4096 };
 #define GROUP_DELAY_NS 10000000u
 #define LOCK ".lock"
 
@@ -136,7 +136,7 @@ static uint64_t ring_bytes(const struct journal_options *options)
         bytes = 4 * options->change_bytes + CHANGE_MARGIN;
         bytes = bytes > JOURNAL_BYTES_DEFAULT ? bytes : JOURNAL_BYTES_DEFAULT;
     }
-    return bytes - JOURNAL_START;
+    return (bytes - JOURNAL_START) / PAGE * PAGE;
 }
 
 /* ---- files ---- */

@@ -8,6 +8,8 @@
 
 #include "commit/env.h"
 
+enum { PAGE = 4096 };
+
 uint64_t ring_position(const struct journal *journal, uint64_t from, uint64_t offset)
 {
     uint64_t ring = journal->ring;
@@ -88,6 +90,7 @@ void space_task(void *arg)
     struct journal *journal = arg;
     pthread_mutex_lock(&journal->ahead.lock);
     uint64_t goal = journal->ahead_position + ahead_of(journal->ahead_position);
+    goal -= goal % PAGE;
     bool more = journal->zeroing &&
                 ahead_zero_claim(&journal->ahead, &journal->space, journal->disk,
                                  journal->journal_path, journal->file, goal, file_limit(journal),
