@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every sequence of up to three operations x every crash point x what may survive there.
- *
- * A sequence is run once to count its mutating operations, and again for each of them, with the
- * power lost there. What may survive is tried in clones: all outcomes up to some number, a sample
- * drawn by seed beyond that, and torn sectors. States of the disk that were met before with the
- * same model are not tried again. For a sample, the power goes again at each point of the recovery.
+ * Every sequence of up to three operations on a log x every crash point x what may survive there;
+ * see explore.h.
  *
  * Arguments: none: as much as a minute or two allow, or less where sanitizers slow it down; --full:
  * for as long as it takes; or what a failure printed: one sequence, one crash point, one outcome.
@@ -22,310 +18,159 @@
 
 #include <cmocka.h>
 
-#include "lib/prng.h"
+#include "explore.h"
 #include "machine.h"
 
-enum { SEGMENT = 640, ALL_OUTCOMES = 1024, DEADLOCK_S = 270 };
-
-struct effort {
-    unsigned length;     /* of sequences */
-    uint64_t all_below;  /* so many outcomes are all tried */
-    unsigned sample;     /* else so many */
-    unsigned tears;      /* torn sectors, at most */
-    unsigned crash_step; /* every so many-th crash point */
-    unsigned again;      /* every so many-th state, the power goes again during recovery */
-    uint64_t states;     /* stop after so many in one mode */
-};
-
-struct campaign {
-    struct effort effort;
-    enum firn_durability durability;
-    const char *setup; /* operations before, which always succeed; "": the log is created */
-    char sequence[8];
-    uint64_t point;  /* the mutation at which the power goes, counted from the setup's end */
-    uint64_t states; /* tried */
-    uint64_t recovery_states;
-    uint64_t skipped; /* met before */
-    uint64_t failures;
-    uint64_t *seen;
-    size_t seen_count, seen_capacity;
-};
+enum { SEGMENT = 640, DEADLOCK_S = 270 };
 
 static const char *const modes[] = {"each", "group", "os"};
+static const enum firn_durability durabilities[] = {FIRN_DURABILITY_EACH, FIRN_DURABILITY_GROUP,
+                                                    FIRN_DURABILITY_OS};
 
-/* ---- states met before ---- */
+/* ---- the log's machine, for what explores it ---- */
 
-static bool add_seen(struct campaign *campaign, uint64_t number);
-
-static void grow_seen(struct campaign *campaign)
+static void init(void *machine, const void *kind)
 {
-    struct campaign old = *campaign;
-    campaign->seen_capacity = old.seen_capacity ? old.seen_capacity * 2 : 1 << 16;
-    campaign->seen = calloc(campaign->seen_capacity, sizeof *campaign->seen);
-    campaign->seen_count = 0;
-    if (!campaign->seen)
-        abort();
-    for (size_t i = 0; i < old.seen_capacity; i++)
-        if (old.seen[i])
-            add_seen(campaign, old.seen[i]);
-    free(old.seen);
+    machine_init(machine, *(const enum firn_durability *)kind, SEGMENT);
 }
 
-/* False if it was there. */
-static bool add_seen(struct campaign *campaign, uint64_t number)
+static void copy(const void *from, void *to)
 {
-    if (campaign->seen_count * 2 >= campaign->seen_capacity)
-        grow_seen(campaign);
-    number = number ? number : 1;
-    size_t at = number * 0x9e3779b97f4a7c15u % campaign->seen_capacity;
-    for (; campaign->seen[at]; at = (at + 1) % campaign->seen_capacity)
-        if (campaign->seen[at] == number)
-            return false;
-    campaign->seen[at] = number;
-    campaign->seen_count++;
-    return true;
+    machine_copy(from, to);
 }
 
-/* ---- one run ---- */
-
-static void run_operations(struct machine *machine, const char *operations)
+static void take_model(void *machine, const void *from)
 {
-    for (; *operations; operations++)
-        if (machine_do(machine, *operations) < 0)
-            return;
+    struct machine *taker = machine;
+    model_done(&taker->model);
+    model_copy(&((const struct machine *)from)->model, &taker->model);
 }
 
-/* The setup without fault; the mutations until then. */
-static uint64_t set_up(const struct campaign *campaign, struct machine *machine)
+static void done(void *machine)
 {
-    struct firn_faulty_counts counts;
-    machine_init(machine, campaign->durability, SEGMENT);
-    if (*campaign->setup) {
-        if (machine_open(machine) < 0)
-            abort();
-        run_operations(machine, campaign->setup);
-    }
-    firn_faulty_get_counts(machine->faulty, &counts);
-    return counts.mutations;
+    machine_done(machine);
 }
 
-static void run_sequence(const struct campaign *campaign, struct machine *machine)
+static int open_log(void *machine)
 {
-    if (!*campaign->setup && machine_open(machine) < 0)
-        return;
-    run_operations(machine, campaign->sequence);
+    return machine_open(machine);
 }
 
-static uint64_t count_points(const struct campaign *campaign)
+static int close_log(void *machine)
 {
-    struct machine machine;
-    struct firn_faulty_counts counts;
-    uint64_t before = set_up(campaign, &machine);
-    run_sequence(campaign, &machine);
-    firn_faulty_get_counts(machine.faulty, &counts);
-    machine_done(&machine);
-    return counts.mutations - before;
+    return machine_close(machine);
 }
 
-/* Leaves the machine without power, at crash point `point`. */
-static void run_to(const struct campaign *campaign, struct machine *machine, uint64_t point)
+static int operate(void *machine, char operation)
 {
-    uint64_t before = set_up(campaign, machine);
-    firn_faulty_crash_at(machine->faulty, before + point);
-    run_sequence(campaign, machine);
-    if (!firn_faulty_is_off(machine->faulty))
-        firn_faulty_power_off(machine->faulty);
-    machine_close(machine);
+    return machine_do(machine, operation);
 }
 
-/* ---- after the crash ---- */
-
-static void print_line(void *arg, const char *line)
+static bool check(void *machine)
 {
-    printf("    %s %s\n", (const char *)arg, line);
+    return machine_check(machine);
 }
 
-static void report(struct campaign *campaign, struct machine *crashed, struct machine *machine,
-                   uint64_t which, uint64_t tear, const char *detail)
+static bool check_life(void *machine)
 {
-    char kept[] = "kept:", trace[] = "then:";
-    campaign->failures++;
-    if (campaign->failures > 10)
-        return;
-    printf("failed: %s\n  again: test-crash-sequences --mode %s --setup '%s' --sequence %s "
-           "--point %llu --which %llu --tear %llu%s\n",
-           machine->why, modes[campaign->durability], campaign->setup, campaign->sequence,
-           (unsigned long long)campaign->point, (unsigned long long)which, (unsigned long long)tear,
-           detail);
-    if (campaign->failures > 2)
-        return;
-    if (crashed)
-        firn_faulty_describe(crashed->faulty, which, print_line, kept);
-    firn_faulty_trace(machine->faulty, print_line, trace);
+    return machine_check_life(machine);
 }
 
-/* Power lost at each point of the recovery of `start`, which is restarted and holds the model. */
-static void crash_recovery(struct campaign *campaign, struct machine *crashed,
-                           const struct machine *start, const struct machine *recovered,
-                           uint64_t which, uint64_t tear)
+static struct firn_faulty *faulty_of(const void *machine)
 {
-    for (uint64_t point = 1;; point++) {
-        struct machine machine, outcome;
-        struct firn_faulty_counts counts;
-        machine_copy(start, &machine);
-        firn_faulty_get_counts(machine.faulty, &counts);
-        firn_faulty_crash_at(machine.faulty, counts.mutations + point);
-        int rc = machine_open(&machine);
-        bool off = firn_faulty_is_off(machine.faulty);
-        if (rc < 0 && !off)
-            report(campaign, crashed, &machine, which, tear, " (opening)");
-        machine_close(&machine);
-        for (uint64_t seed = 1; off && seed <= 3; seed++) {
-            char detail[64];
-            snprintf(detail, sizeof detail, " (recovery: point %llu seed %llu)",
-                     (unsigned long long)point, (unsigned long long)seed);
-            machine_copy(&machine, &outcome);
-            model_done(&outcome.model);
-            model_copy(&recovered->model, &outcome.model);
-            firn_faulty_restart_random(outcome.faulty, seed, NULL);
-            campaign->recovery_states++;
-            if (!machine_check_life(&outcome))
-                report(campaign, crashed, &outcome, which, tear, detail);
-            machine_done(&outcome);
-        }
-        machine_done(&machine);
-        if (!off)
-            return;
-    }
+    return ((const struct machine *)machine)->faulty;
 }
 
-static void try_outcome(struct campaign *campaign, struct machine *crashed, uint64_t which,
-                        uint64_t tear)
+static uint64_t digest(const void *machine)
 {
-    struct machine machine, start;
-    machine_copy(crashed, &machine);
-    firn_faulty_restart_torn(machine.faulty, which, tear, NULL);
-    if (!add_seen(campaign, firn_faulty_hash(machine.faulty) ^ model_digest(&machine.model))) {
-        campaign->skipped++;
-        machine_done(&machine);
-        return;
-    }
-    bool again = campaign->states++ % campaign->effort.again == 0;
-    if (again)
-        machine_copy(&machine, &start);
-    bool good = machine_open(&machine) == 0;
-    if (!good)
-        snprintf(machine.why, sizeof machine.why, "opening: %s", machine.err.message);
-    good = good && machine_check(&machine);
-    struct machine recovered = {0};
-    if (good && again)
-        model_copy(&machine.model, &recovered.model);
-    machine_close(&machine);
-    good = good && machine_check_life(&machine);
-    if (!good)
-        report(campaign, crashed, &machine, which, tear, "");
-    else if (again)
-        crash_recovery(campaign, crashed, &start, &recovered, which, tear);
-    if (again)
-        machine_done(&start);
-    model_done(&recovered.model);
-    machine_done(&machine);
+    return model_digest(&((const struct machine *)machine)->model);
 }
 
-static void try_point(struct campaign *campaign)
+static const char *why(const void *machine)
 {
-    struct machine crashed;
-    const struct effort *effort = &campaign->effort;
-    run_to(campaign, &crashed, campaign->point);
-    uint64_t outcomes = firn_faulty_outcomes(crashed.faulty);
-    uint64_t tears = firn_faulty_tears(crashed.faulty);
-    struct prng prng = prng_new(campaign->point * 1000 + outcomes);
-    if (outcomes <= effort->all_below) {
-        for (uint64_t which = 0; which < outcomes; which++)
-            try_outcome(campaign, &crashed, which, 0);
-    } else {
-        try_outcome(campaign, &crashed, 0, 0);
-        try_outcome(campaign, &crashed, outcomes - 1, 0);
-        for (unsigned i = 0; i < effort->sample; i++)
-            try_outcome(campaign, &crashed, prng_below(&prng, outcomes), 0);
-    }
-    uint64_t torn = tears < effort->tears ? tears : effort->tears;
-    for (uint64_t i = 0; i < torn; i++) {
-        uint64_t tear = 1 + (tears == torn ? i : prng_below(&prng, tears));
-        try_outcome(campaign, &crashed, i % 2 ? prng_below(&prng, outcomes) : outcomes - 1, tear);
-    }
-    machine_done(&crashed);
+    return ((const struct machine *)machine)->why;
 }
 
-static void try_sequence(struct campaign *campaign)
+static const char *message(const void *machine)
 {
-    uint64_t points = count_points(campaign) + 1; /* one more: after all of it */
-    uint64_t step = campaign->effort.crash_step;
-    for (uint64_t point = 1 + points % step; point <= points; point += step) {
-        campaign->point = point;
-        try_point(campaign);
-    }
+    return ((const struct machine *)machine)->err.message;
 }
 
-/* All sequences of exactly `length` operations. */
-static void try_all(struct campaign *campaign, const char *operations, unsigned length)
-{
-    size_t kinds = strlen(operations), count = 1;
-    memset(campaign->sequence, 0, sizeof campaign->sequence);
-    for (unsigned i = 0; i < length; i++)
-        count *= kinds;
-    for (size_t number = 0; number < count; number++) {
-        size_t rest = number;
-        for (unsigned i = 0; i < length; i++, rest /= kinds)
-            campaign->sequence[i] = operations[rest % kinds];
-        try_sequence(campaign);
-    }
-}
-
-/* Compaction wants segments that hold more than one record of a key. */
-static void try_compaction(struct campaign *campaign, unsigned length)
-{
-    static const char *const sequences[] = {"y", "yt", "yb", "ty", "cy"};
-    campaign->setup = "aagragar";
-    campaign->effort.again *= 5;
-    for (size_t i = 0; i < sizeof sequences / sizeof *sequences; i++) {
-        if (strlen(sequences[i]) != length)
-            continue;
-        memset(campaign->sequence, 0, sizeof campaign->sequence);
-        snprintf(campaign->sequence, sizeof campaign->sequence, "%s", sequences[i]);
-        try_sequence(campaign);
-    }
-    campaign->effort.again /= 5;
-}
+static const struct explore_ops log_ops = {
+    .machine_bytes = sizeof(struct machine),
+    .init = init,
+    .copy = copy,
+    .take_model = take_model,
+    .done = done,
+    .open = open_log,
+    .close = close_log,
+    .operate = operate,
+    .check = check,
+    .check_life = check_life,
+    .faulty = faulty_of,
+    .digest = digest,
+    .why = why,
+    .message = message,
+};
 
 /* ---- the campaign ---- */
 
-static const struct effort full = {3, ALL_OUTCOMES, 200, 24, 1, 20, 0};
-static const struct effort usual = {3, 96, 32, 6, 1, 60, 0};
-static const struct effort less = {2, 24, 8, 2, 2, 100, 0};
+struct effort {
+    unsigned length; /* of sequences */
+    struct explore_effort each;
+};
 
-static uint64_t run_mode(enum firn_durability durability, const struct effort *effort)
+static const struct effort full = {3, {1024, 200, 24, 1, 20}};
+static const struct effort usual = {3, {96, 32, 6, 1, 60}};
+static const struct effort less = {2, {24, 8, 2, 2, 100}};
+
+static const char *names[] = {"test-crash-sequences --mode each",
+                              "test-crash-sequences --mode group",
+                              "test-crash-sequences --mode os"};
+
+static struct explore explore_mode(int mode, const struct explore_effort *effort)
 {
-    bool at_once = durability == FIRN_DURABILITY_EACH;
+    return (struct explore){.ops = &log_ops,
+                            .effort = *effort,
+                            .kind = &durabilities[mode],
+                            .name = names[mode],
+                            .setup = ""};
+}
+
+/* Compaction wants segments that hold more than one record of a key. */
+static void try_compaction(struct explore *explore, unsigned length)
+{
+    static const char *const sequences[] = {"y", "yt", "yb", "ty", "cy"};
+    explore->setup = "aagragar";
+    explore->effort.again *= 5;
+    for (size_t i = 0; i < sizeof sequences / sizeof *sequences; i++)
+        if (strlen(sequences[i]) == length)
+            explore_sequence(explore, sequences[i]);
+    explore->effort.again /= 5;
+}
+
+static uint64_t run_mode(int mode, const struct effort *effort)
+{
+    bool at_once = durabilities[mode] == FIRN_DURABILITY_EACH;
     const char *basic = at_once ? MACHINE_OPERATIONS : MACHINE_OPERATIONS "f";
     const char *more = at_once ? MACHINE_OPERATIONS "xzksn" : MACHINE_OPERATIONS "fxzs";
-    struct campaign campaign = {.effort = *effort, .durability = durability};
+    struct explore explore = explore_mode(mode, &effort->each);
     for (unsigned length = 1; length <= effort->length; length++) {
         const char *operations = length < 3 ? more : basic;
-        campaign.setup = at_once && length < 3 ? "aagcang" : "aagcag";
-        try_all(&campaign, operations, length);
-        campaign.setup = "";
-        try_all(&campaign, operations, length);
-        try_compaction(&campaign, length);
+        explore.setup = at_once && length < 3 ? "aagcang" : "aagcag";
+        explore_all(&explore, operations, length, 1, "");
+        explore.setup = "";
+        explore_all(&explore, operations, length, 1, "");
+        try_compaction(&explore, length);
     }
     printf(
         "note: mode %s: %llu crash states explored (and %llu of interrupted recoveries; %llu met "
         "twice), %llu failed\n",
-        modes[durability], (unsigned long long)campaign.states,
-        (unsigned long long)campaign.recovery_states, (unsigned long long)campaign.skipped,
-        (unsigned long long)campaign.failures);
-    free(campaign.seen);
-    return campaign.failures;
+        modes[mode], (unsigned long long)explore.states,
+        (unsigned long long)explore.recovery_states, (unsigned long long)explore.skipped,
+        (unsigned long long)explore.failures);
+    explore_done(&explore);
+    return explore.failures;
 }
 
 static const struct effort *chosen = &usual;
@@ -340,7 +185,7 @@ static void start_modes(void)
         processes[mode] = fork();
         if (processes[mode] == 0) {
             alarm(chosen == &full ? 0 : DEADLOCK_S); /* a deadlock is a failure */
-            uint64_t failures = run_mode((enum firn_durability)mode, chosen);
+            uint64_t failures = run_mode(mode, chosen);
             fflush(stdout);
             _exit(failures > 0 ? 1 : 0);
         }
@@ -358,51 +203,32 @@ static void await_mode(int mode)
 static void each(void **state)
 {
     (void)state;
-    await_mode(FIRN_DURABILITY_EACH);
+    await_mode(0);
 }
 
 static void group(void **state)
 {
     (void)state;
-    await_mode(FIRN_DURABILITY_GROUP);
+    await_mode(1);
 }
 
 static void os(void **state)
 {
     (void)state;
-    await_mode(FIRN_DURABILITY_OS);
+    await_mode(2);
 }
 
 /* What a failure printed, again. */
 static int repeat(int argc, char **argv)
 {
-    struct campaign campaign = {.effort = full, .setup = ""};
-    uint64_t which = 0, tear = 0;
-    campaign.effort.again = 1;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        const char *value = argv[i + 1];
+    int mode = 0;
+    for (int i = 1; i + 1 < argc; i++)
         if (strcmp(argv[i], "--mode") == 0)
-            campaign.durability = *value == 'e'   ? FIRN_DURABILITY_EACH
-                                  : *value == 'g' ? FIRN_DURABILITY_GROUP
-                                                  : FIRN_DURABILITY_OS;
-        else if (strcmp(argv[i], "--setup") == 0)
-            campaign.setup = value;
-        else if (strcmp(argv[i], "--sequence") == 0)
-            snprintf(campaign.sequence, sizeof campaign.sequence, "%s", value);
-        else if (strcmp(argv[i], "--point") == 0)
-            campaign.point = strtoull(value, NULL, 10);
-        else if (strcmp(argv[i], "--which") == 0)
-            which = strtoull(value, NULL, 10);
-        else if (strcmp(argv[i], "--tear") == 0)
-            tear = strtoull(value, NULL, 10);
-    }
-    struct machine crashed;
-    run_to(&campaign, &crashed, campaign.point);
-    try_outcome(&campaign, &crashed, which, tear);
-    machine_done(&crashed);
-    free(campaign.seen);
-    printf("%llu failed\n", (unsigned long long)campaign.failures);
-    return campaign.failures > 0;
+            mode = *argv[i + 1] == 'e' ? 0 : *argv[i + 1] == 'g' ? 1 : 2;
+    struct explore explore = explore_mode(mode, &full.each);
+    explore_repeat(&explore, argc, argv);
+    explore_done(&explore);
+    return explore.failures > 0;
 }
 
 int main(int argc, char **argv)

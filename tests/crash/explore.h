@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every sequence of operations x every crash point x what may survive there, for any machine that
+ * has a simulated disk and a model of what it must hold.
+ *
+ * A sequence is run once to count its mutating operations, and again for each of them, with the
+ * power lost there. What may survive is tried in clones: all outcomes up to some number, a sample
+ * drawn by seed beyond that, and torn sectors. States of the disk that were met before with the
+ * same model are not tried again. For a sample, the power goes again at each point of the recovery.
+ */
+#ifndef TESTS_CRASH_EXPLORE_H
+#define TESTS_CRASH_EXPLORE_H
+
+#include <firn/faulty.h>
+
+/* What is explored. A machine is `machine_bytes` of the caller's, and has nothing open at first. */
+struct explore_ops {
+    size_t machine_bytes;
+    void (*init)(void *machine, const void *kind);
+    /* Storage and model, with nothing open. */
+    void (*copy)(const void *from, void *to);
+    /* The model of another machine instead of its own. */
+    void (*take_model)(void *machine, const void *from);
+    void (*done)(void *machine);
+    int (*open)(void *machine);
+    int (*close)(void *machine);
+    int (*operate)(void *machine, char operation);
+    /* Opened: what is there may be there, and becomes the model. */
+    bool (*check)(void *machine);
+    /* Closed: opens, checks, goes on, closes. Leaves it closed. */
+    bool (*check_life)(void *machine);
+    struct firn_faulty *(*faulty)(const void *machine);
+    uint64_t (*digest)(const void *machine);
+    /* Where a check said false, its reason; of an open that failed, the error's message. */
+    const char *(*why)(const void *machine);
+    const char *(*message)(const void *machine);
+};
+
+struct explore_effort {
+    uint64_t all_below;  /* so many outcomes are all tried */
+    unsigned sample;     /* else so many */
+    unsigned tears;      /* torn sectors, at most */
+    unsigned crash_step; /* every so many-th crash point */
+    unsigned again;      /* every so many-th state, the power goes again during recovery */
+};
+
+struct seen {
+    uint64_t *numbers;
+    size_t count, capacity;
+};
+
+struct explore {
+    const struct explore_ops *ops;
+    struct explore_effort effort;
+    const void *kind;
+    const char *name;  /* program and arguments that repeat it, but for what follows */
+    const char *setup; /* operations before, which always succeed; "": it is created */
+    char sequence[8];
+    uint64_t point;  /* the mutation at which the power goes, counted from the setup's end */
+    uint64_t states; /* tried */
+    uint64_t recovery_states;
+    uint64_t skipped; /* met before */
+    uint64_t failures;
+    struct seen seen;
+};
+
+void explore_done(struct explore *explore);
+
+/* One sequence: all its crash points. */
+void explore_sequence(struct explore *explore, const char *sequence);
+/* All sequences of exactly `length` of these operations, or every `step`-th of them, and `last`
+ * behind each. */
+void explore_all(struct explore *explore, const char *operations, unsigned length, unsigned step,
+                 const char *last);
+/* --setup --sequence --point --which --tear, as a failure printed them. */
+void explore_repeat(struct explore *explore, int argc, char **argv);
+
+#endif
