@@ -4,8 +4,8 @@
  *
  * 1. What is durable so far becomes what is being applied; whoever read the main file because there
  *    was nothing newer is waited for, since it changes now.
- * 2. The content of the ranges is copied from the journal, in the order of the main file, those
- *    that touch in one write.
+ * 2. The content of the ranges is copied from the journal, in the order of the main file,
+ *    neighbours in one write.
  * 3. The main file is synced; readers go there from now on; the header's slots name the new
  *    beginning, durably; and when nobody reads from there any more, the journal's space is free.
  *
@@ -16,7 +16,7 @@
 #include "commit/env.h"
 #include "journal/journal_private.h"
 
-enum { APPLY_BYTES = 256 * 1024 };
+enum { APPLY_BYTES = 256 * 1024, GAP_BYTES = 4096 };
 
 /* ---- the beginning ---- */
 
@@ -42,49 +42,68 @@ static int start(struct journal *journal, struct firn_error *err)
 /* ---- the middle ---- */
 
 /*
- * Fills the buffer with what begins at *from, as far as ranges touch. *from: where the first
- * begins; returns how many bytes.
+ * How far one write goes that begins with `extent`: ranges that touch, or nearly so. Writing what
+ * lies between them anew dirties no page that would stay clean otherwise, and spares calls.
  */
-static int gather(struct journal *journal, uint64_t *from, size_t *bytes, struct firn_error *err)
+static uint64_t run_end(struct extent *extent, uint64_t from, bool *gaps)
 {
-    struct extent *extent = extents_find(&journal->applying, *from);
-    *bytes = 0;
-    if (!extent)
-        return 0;
-    *from = extent->from > *from ? extent->from : *from;
-    for (uint64_t at = *from; extent && extent->from <= at && *bytes < APPLY_BYTES;
-         at = *from + *bytes) {
-        uint64_t skip = at - extent->from;
-        uint64_t left = extent->to - at;
-        size_t part = left < APPLY_BYTES - *bytes ? (size_t)left : APPLY_BYTES - *bytes;
-        size_t got;
-        int rc = disk_read_full(journal->file, journal->apply.buffer + *bytes, part,
-                                ring_offset(journal, extent->position) + skip, &got, err);
-        if (rc == 0 && got < part)
-            rc = firn_error_set(err, FIRN_EDAMAGED, 0, "%s: somebody has cut it",
-                                journal->journal_path);
-        if (rc < 0)
-            return rc;
-        *bytes += part;
-        extent = part == left ? extents_next(extent) : NULL;
+    uint64_t limit = from + APPLY_BYTES;
+    uint64_t end = extent->to;
+    *gaps = false;
+    while (end < limit && (extent = extents_next(extent)) && extent->from < limit &&
+           extent->from - end < GAP_BYTES) {
+        *gaps |= extent->from > end;
+        end = extent->to;
     }
-    return 0;
+    return end < limit ? end : limit;
+}
+
+static int read_fully(struct journal *journal, struct firn_file *file, uint8_t *to, size_t bytes,
+                      uint64_t offset, struct firn_error *err)
+{
+    size_t got;
+    int rc = disk_read_full(file, to, bytes, offset, &got, err);
+    if (rc == 0 && got < bytes)
+        return firn_error_set(err, FIRN_EDAMAGED, 0,
+                              "%s: ends before byte %llu: somebody has cut it",
+                              file == journal->main ? journal->path : journal->journal_path,
+                              (unsigned long long)(offset + bytes));
+    return rc;
+}
+
+/* Fills the buffer with what [from, end) of the main file becomes. */
+static int gather(struct journal *journal, struct extent *extent, uint64_t from, uint64_t end,
+                  bool gaps, struct firn_error *err)
+{
+    uint8_t *buffer = journal->apply.buffer;
+    int rc = gaps ? read_fully(journal, journal->main, buffer, (size_t)(end - from), from, err) : 0;
+    for (; rc == 0 && extent && extent->from < end; extent = extents_next(extent)) {
+        uint64_t start = extent->from > from ? extent->from : from;
+        uint64_t stop = extent->to < end ? extent->to : end;
+        uint64_t position = extent->position + (start - extent->from);
+        rc = read_fully(journal, journal->file, buffer + (start - from), (size_t)(stop - start),
+                        ring_offset(journal, position), err);
+    }
+    return rc;
 }
 
 static int write_some(struct journal *journal, bool *done, struct firn_error *err)
 {
     struct apply *apply = &journal->apply;
-    uint64_t from = apply->next;
-    size_t bytes;
-    int rc = gather(journal, &from, &bytes, err);
-    *done = rc == 0 && bytes == 0;
-    if (rc < 0 || bytes == 0)
-        return rc;
-    rc = disk_write_full(journal->main, apply->buffer, bytes, from, 0, err);
+    struct extent *extent = extents_find(&journal->applying, apply->next);
+    *done = !extent;
+    if (!extent)
+        return 0;
+    bool gaps;
+    uint64_t from = extent->from > apply->next ? extent->from : apply->next;
+    uint64_t end = run_end(extent, from, &gaps);
+    int rc = gather(journal, extent, from, end, gaps, err);
+    if (rc == 0)
+        rc = disk_write_full(journal->main, apply->buffer, (size_t)(end - from), from, 0, err);
     if (rc < 0)
         return rc;
-    apply->next = from + bytes;
-    apply->bytes += bytes;
+    apply->next = end;
+    apply->bytes += end - from;
     apply->writes++;
     return 0;
 }

@@ -19,7 +19,6 @@
 
 enum { JOURNAL_ABOUT = 64, JOURNAL_NONCE = 16 };
 
-#define JOURNAL_BYTES_DEFAULT (UINT64_C(64) << 20)
 #define JOURNAL_BYTES_LEAST (UINT64_C(64) << 10)
 
 struct journal;
@@ -64,7 +63,7 @@ struct journal_options {
     bool refuse_when_full;
     uint64_t group_delay_ns;
     uint64_t group_bytes;
-    uint64_t journal_bytes; /* 0: the default, or what the largest change needs */
+    uint64_t journal_bytes; /* 0: as the length of the main file suggests */
     uint64_t change_bytes;  /* of the largest change that must be possible, if known yet */
     uint64_t length;        /* of a main file that is created */
     bool may_create;        /* `about` and `length` are known */

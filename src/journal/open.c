@@ -6,7 +6,13 @@
 #include "commit/env.h"
 #include "journal/journal_private.h"
 
-enum { GROUP_BYTES = 1024 * 1024, CHANGE_MARGIN = 256 * 1024, PAGE = 4096 };
+enum {
+    PAGE = 4096,
+    GROUP_BYTES = 1024 * 1024,
+    CHANGE_MARGIN = 256 * 1024,
+    RING_LEAST = 16 * 1024 * 1024,
+    RING_MOST = 256 * 1024 * 1024,
+};
 #define GROUP_DELAY_NS 10000000u
 #define LOCK ".lock"
 
@@ -128,13 +134,19 @@ static int start_commit(struct journal *journal, struct firn_error *err)
     return rc < 0 ? firn_error_set(err, rc, 0, "no memory for a background task") : 0;
 }
 
-/* The ring that is wished for; one with pending records stays as it is. */
-static uint64_t ring_bytes(const struct journal_options *options)
+/*
+ * The ring that is wished for; one with pending records stays as it is. By itself it is as large as
+ * the main file, within bounds: the more changes are applied at once, the fewer of its pages are
+ * written for each.
+ */
+static uint64_t ring_bytes(const struct journal *journal, uint64_t length)
 {
-    uint64_t bytes = options->journal_bytes;
+    uint64_t bytes = journal->options.journal_bytes;
+    uint64_t least = 4 * journal->options.change_bytes + CHANGE_MARGIN;
     if (!bytes) {
-        bytes = 4 * options->change_bytes + CHANGE_MARGIN;
-        bytes = bytes > JOURNAL_BYTES_DEFAULT ? bytes : JOURNAL_BYTES_DEFAULT;
+        bytes = length < RING_MOST ? length : RING_MOST;
+        bytes = bytes > RING_LEAST ? bytes : RING_LEAST;
+        bytes = bytes > least ? bytes : least;
     }
     return (bytes - JOURNAL_START) / PAGE * PAGE;
 }
@@ -217,7 +229,7 @@ static int open_main(struct journal *journal, struct firn_error *err)
 static void set_first_state(struct journal *journal, const uint8_t *about, uint64_t length)
 {
     journal->state = (struct head){
-        .ring = ring_bytes(&journal->options),
+        .ring = ring_bytes(journal, length),
         .from = {.sequence = 1, .length = length},
     };
     memcpy(journal->state.about, about, JOURNAL_ABOUT);
@@ -347,7 +359,7 @@ static void begin_ring(struct journal *journal)
 {
     struct point *from = &journal->state.from;
     from->position = 0;
-    journal->state.ring = ring_bytes(&journal->options);
+    journal->state.ring = ring_bytes(journal, from->length);
     journal->ring = journal->state.ring;
     journal->indexed = *from;
     journal->tail = journal->head = journal->published = journal->written = 0;
