@@ -40,24 +40,32 @@ static int finish(struct journal *journal, struct firn_error *err)
     return rc;
 }
 
-int journal_close(struct journal *journal, struct firn_error *err)
+static int make_plain(struct journal *journal, struct firn_error *err)
 {
     int rc = finish(journal, err);
     if (rc == 0 && !journal->options.read_only)
         rc = apply_all(journal, err);
     if (rc == 0 && !journal->options.read_only)
         rc = life_end(journal, err);
+    return rc;
+}
+
+int journal_close(struct journal *journal, struct firn_error *err)
+{
+    int rc = make_plain(journal, err);
     journal_free(journal);
     return rc;
 }
 
+/* The main file goes first, and is plain by then: a crash leaves all of it, or nothing that is in the
+   way. */
 int journal_destroy(struct journal *journal, struct firn_error *err)
 {
     if (journal->options.read_only) {
         journal_close(journal, NULL);
         return firn_error_set(err, FIRN_EREADONLY, 0, "opened read-only: not destroyed");
     }
-    finish(journal, NULL);
+    make_plain(journal, NULL);
     int rc = disk_remove(journal->disk, journal->path, err);
     if (rc == 0)
         rc = disk_sync_dir(journal->disk, journal->dir, err);

@@ -283,7 +283,7 @@ static int adopt(struct journal *journal, struct firn_error *err)
         rc = disk_size_of(journal->main, &size, err);
     if (rc < 0)
         return rc;
-    rc = journal->kind->find_mark(journal->owner, journal->main, size, nonce, err);
+    rc = journal->kind->find_mark(journal->owner, journal->main, 0, nonce, err);
     if (rc == 0)
         return firn_error_set(err, FIRN_EMISMATCH, 0,
                               "%s: was not closed, and its journal, %s, is missing: restore both "

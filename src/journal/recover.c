@@ -60,18 +60,23 @@ int recover_count(struct journal *journal, uint64_t *records, struct firn_error 
     uint64_t start;
     *records = 0;
     pthread_mutex_lock(&journal->head_lock);
-    struct point from = journal->state.from;
-    int rc = journal->state.pending ? 0 : FIRN_EEND;
+    struct head head = journal->state;
     pthread_mutex_unlock(&journal->head_lock);
-    if (rc < 0)
+    pthread_mutex_lock(&journal->map_lock);
+    uint64_t end = journal->indexed.sequence;
+    pthread_mutex_unlock(&journal->map_lock);
+    if (!head.pending)
         return 0;
-    rc = chain_init(&chain, journal, &from, err);
-    while (rc == 0 && (rc = chain_next(&chain, &record, &start, err)) == 0)
-        ++*records;
-    if (rc == FIRN_EEND)
-        rc = chain_check_end(&chain, err);
+    int rc = chain_init(&chain, journal, &head.from, err);
+    while (rc == 0 && chain.at.sequence < end)
+        rc = chain_next(&chain, &record, &start, err);
+    *records = chain.at.sequence - head.from.sequence;
     chain_done(&chain);
-    return rc;
+    if (rc != FIRN_EEND)
+        return rc;
+    return firn_error_set(err, FIRN_EDAMAGED, 0,
+                          "%s: change %llu, which was durable, can't be read",
+                          journal->journal_path, (unsigned long long)chain.at.sequence);
 }
 
 /* ---- whether the files belong together ---- */

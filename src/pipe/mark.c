@@ -80,6 +80,7 @@ static int unmark(void *owner, struct firn_file *file, uint64_t length, struct f
     return rc;
 }
 
+/* A chunk that holds the copy of a mark is none: that names the place where it stood. */
 static int find_at(struct firn_file *file, uint64_t place, uint8_t *nonce, struct firn_error *err)
 {
     uint8_t bytes[MARK];
@@ -88,7 +89,8 @@ static int find_at(struct firn_file *file, uint64_t place, uint8_t *nonce, struc
     if (rc < 0)
         return rc;
     if (got < MARK || memcmp(bytes, magic, sizeof magic) != 0 ||
-        load_be_u32(bytes + AT_CRC) != crc32c(0, bytes, AT_CRC))
+        load_be_u32(bytes + AT_CRC) != crc32c(0, bytes, AT_CRC) ||
+        mark_place(load_be_u64(bytes + AT_LENGTH)) != place)
         return FIRN_ENOENT;
     memcpy(nonce, bytes + AT_NONCE, JOURNAL_NONCE);
     return 0;
@@ -103,8 +105,9 @@ static int find_mark(void *owner, struct firn_file *file, uint64_t length, uint8
     int rc = disk_size_of(file, &size, err);
     if (rc == 0)
         rc = find_at(file, mark_place(length), nonce, err);
-    if (rc == FIRN_ENOENT && size >= MARK)
-        rc = find_at(file, (size - MARK) / PAGE * PAGE, nonce, err);
+    uint64_t last = rc == FIRN_ENOENT && size >= MARK ? (size - MARK) / PAGE * PAGE : 0;
+    if (last > length)
+        rc = find_at(file, last, nonce, err);
     return rc;
 }
 
