@@ -333,10 +333,33 @@ static void forget_header(struct journal *journal)
     journal->damaged_slots = 0;
 }
 
+static bool must_exist(const struct journal *journal)
+{
+    return journal->options.read_only || journal->options.must_exist;
+}
+
+static int no_chunk_size(struct journal *journal, struct firn_error *err)
+{
+    return firn_error_set(err, FIRN_EINVAL, 0,
+                          "%s: there is no such file, and to create it takes a chunk size",
+                          journal->path);
+}
+
+/* Before there is a lock, so that none stays behind where there is nothing, and will be nothing. */
+static int check_absent(struct journal *journal, struct firn_error *err)
+{
+    bool has_journal;
+    int rc = disk_exists(journal->disk, journal->journal_path, &has_journal, err);
+    if (rc < 0 || has_journal)
+        return rc;
+    if (must_exist(journal))
+        return no_file(journal, err);
+    return journal->options.may_create ? 0 : no_chunk_size(journal, err);
+}
+
 static int open_files(struct journal *journal, struct firn_error *err)
 {
     bool has_main, has_journal;
-    bool may_create = !journal->options.must_exist && !journal->options.read_only;
     int rc = find_files(journal, &has_main, &has_journal, err);
     if (rc < 0)
         return rc;
@@ -344,12 +367,10 @@ static int open_files(struct journal *journal, struct firn_error *err)
         return open_main(journal, err);
     if (has_main)
         return adopt(journal, err);
-    if (!may_create)
+    if (must_exist(journal))
         return no_file(journal, err);
     if (!journal->options.may_create)
-        return firn_error_set(err, FIRN_EINVAL, 0,
-                              "%s: there is no such file, and to create it takes a chunk size",
-                              journal->path);
+        return no_chunk_size(journal, err);
     forget_header(journal);
     return create(journal, err);
 }
@@ -382,13 +403,12 @@ static int check_limit(struct journal *journal, struct firn_error *err)
 
 static int open_parts(struct journal *journal, struct firn_error *err)
 {
-    bool exists;
-    bool must_exist = journal->options.read_only || journal->options.must_exist;
+    bool exists = true;
     int rc = name_directory(journal, err);
     if (rc == 0)
         rc = check_is_file(journal, &exists, err);
-    if (rc == 0 && !exists && must_exist)
-        rc = no_file(journal, err);
+    if (rc == 0 && !exists)
+        rc = check_absent(journal, err);
     if (rc == 0)
         rc = take_lock(journal, err);
     if (rc == 0)
