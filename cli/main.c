@@ -38,6 +38,7 @@ static const struct subcommand subcommands[] = {
     {"copy", "copy a log, or bring a copy up to date", copy_run},
     {"import", "append segments of Kafka", import_run},
     {"export", "write segments for Kafka", export_run},
+    {"pipe", "chunks that are overwritten in place", pipe_run},
     {"help", "explain a subcommand", help_run},
 };
 

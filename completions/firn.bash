@@ -12,7 +12,17 @@ _firn_argument()
     -e | --expect-next | --first-index | -f | --from | -t | --to | -n | --count) words='' ;;
     --since | -u | --until | -b | --before | -o | --older-than) words='' ;;
     -B | --keep-bytes | -N | --keep-records | -c | --cursor) words='' ;;
-    -k | --key-separator | --record-bytes | --segment-bytes | -s | --size) words='' ;;
+    --chunk-bytes | --chunks | -k | --key-separator | --record-bytes | --segment-bytes | -s | --size) words='' ;;
+    *) return 1 ;;
+    esac
+}
+
+# Letters that take an argument with some subcommands, and none with $1.
+_firn_is_flag()
+{
+    case "$1 $2" in
+    'cat -n' | 'tail -n' | 'pipe -n') return 1 ;;
+    *' -n' | 'pipe -c') return 0 ;;
     *) return 1 ;;
     esac
 }
@@ -33,6 +43,7 @@ _firn_options()
     compact) words='--keep-deleted --memory --quiet --help' ;;
     repair) words='--dry-run --quiet --help' ;;
     cursor) words='--json --help' ;;
+    pipe) words='--chunk-bytes --create --chunks --grow --pad --atomic --all --json --quiet --help' ;;
     trim) words='--before --older-than --keep-bytes --keep-records --keep-unread --dry-run --quiet --help' ;;
     *) words='' ;;
     esac
@@ -41,7 +52,7 @@ _firn_options()
 _firn()
 {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local subcommand=${COMP_WORDS[1]} words='' subcommands='append cat tail info verify truncate trim compact repair cursor copy import export help'
+    local subcommand=${COMP_WORDS[1]} words='' subcommands='append cat tail info verify truncate trim compact repair cursor copy import export pipe help'
     COMPREPLY=()
     # readline takes '=' as a word of its own: --format = json
     if [[ $current == '=' ]]; then
@@ -53,9 +64,13 @@ _firn()
         words="$subcommands --help --version"
     elif [[ $subcommand == help ]]; then
         ((COMP_CWORD == 2)) && words=$subcommands
-    elif [[ $previous == -n && $subcommand != cat && $subcommand != tail ]] || ! _firn_argument "$previous"; then
+    elif [[ $subcommand == pipe && $COMP_CWORD == 2 && $current != -* ]]; then
+        words='info read write verify'
+    elif _firn_is_flag "$subcommand" "$previous" || ! _firn_argument "$previous"; then
         if [[ $current != -* ]]; then
-            mapfile -t COMPREPLY < <(compgen -d -- "$current")
+            local kind=-d
+            [[ $subcommand == pipe ]] && kind=-f
+            mapfile -t COMPREPLY < <(compgen $kind -- "$current")
             compopt -o filenames 2> /dev/null
             return
         fi

@@ -64,6 +64,11 @@ class Documents(support.CommandTest):
         self.assertEqual(self.complete("firn", "cat", "-n", "ev"), set())
         self.assertEqual(self.complete("firn", "append", "-d", "n"), {"newline", "nul"})
         self.assertEqual(self.complete("firn", "cat", "--format", "=", "j"), {"json"})
+        with open(os.path.join(self.top, "cells"), "wb"):
+            self.assertEqual(self.complete("firn", "pipe", ""), {"info", "read", "write", "verify"})
+            self.assertEqual(self.complete("firn", "pipe", "read", "ce"), {"cells"})
+            self.assertEqual(self.complete("firn", "pipe", "write", "-c", "ce"), {"cells"})
+            self.assertEqual(self.complete("firn", "pipe", "write", "-n", "ce"), set())
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import unittest
 import support
 
 SUBCOMMANDS = "append", "cat", "tail", "info", "verify", "truncate", "trim", "compact", \
-    "repair", "cursor"
+    "repair", "cursor", "pipe"
 
 
 class Usage(support.CommandTest):
