@@ -28,6 +28,11 @@ static const struct entry entries[] = {
     {"large", bench_large, "large logs: opening them, reading at random"},
     {"follow", bench_follow, "a follower in another process"},
     {"stream", bench_stream, "one very long record, in pieces"},
+    {"pipe", bench_pipe, "chunks at random, durable each"},
+    {"pipe-transactions", bench_transactions, "64 chunks at random, all or none"},
+    {"pipe-writers", bench_pipe_writers, "many writers of chunks, durable each"},
+    {"pipe-staging", bench_pipe_staging, "chunks at random, not waited for"},
+    {"pipe-applied", bench_pipe_applied, "chunks at random, all in the file at the end"},
 };
 enum { ENTRIES = sizeof entries / sizeof entries[0] };
 
@@ -48,7 +53,7 @@ static void usage(FILE *out)
           "  --json   the figures as JSON on standard output, the rest on standard error\n\n",
           out);
     for (size_t i = 0; i < ENTRIES; i++)
-        fprintf(out, "  %-8s %s\n", entries[i].name, entries[i].about);
+        fprintf(out, "  %-18s %s\n", entries[i].name, entries[i].about);
 }
 
 /* Whether the list "a,b" (NULL: everything) has the name. */
