@@ -1,26 +1,39 @@
 # SPDX-License-Identifier: MIT
-"""Runs examples/log.c twice: what the first run appended is there for the second."""
+"""Runs the examples twice: what the first run wrote is there for the second."""
 
 import subprocess
 import sys
 import tempfile
 
 
-def run(program, folder):
-    done = subprocess.run([program, f"{folder}/log"], stdout=subprocess.PIPE, text=True,
-                          check=True)
-    return done.stdout.splitlines()
+def run(program, *arguments):
+    done = subprocess.run([program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True)
+    return done.returncode, done.stdout.splitlines()
+
+
+def log(program, folder):
+    texts = ["opened", "closed"] * 2
+    expected = [f"{index}: {text}" for index, text in enumerate(texts)]
+    yield run(program, f"{folder}/log"), (0, expected[:2])
+    yield run(program, f"{folder}/log"), (0, expected)
+
+
+def counters(program, folder):
+    pipe = f"{folder}/counters"
+    yield run(program, pipe, "1", "2", "30"), (0, ["1 moves: 70 130 100"])
+    yield run(program, pipe, "2", "3", "5"), (0, ["2 moves: 70 125 105"])
+    yield run(program, pipe, "3", "4", "5"), (1, [])
+    yield run(program, pipe, "2", "1", "25"), (0, ["3 moves: 95 100 105"])
 
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        first = run(sys.argv[1], folder)
-        second = run(sys.argv[1], folder)
-    texts = ["opened", "closed"] * 2
-    expected = [f"{index}: {text}" for index, text in enumerate(texts)]
-    if first != expected[:2] or second != expected:
-        print(f"printed {first}, then {second}")
-        return 1
+        for example, program in zip((log, counters), sys.argv[1:]):
+            for found, expected in example(program, folder):
+                if found != expected:
+                    print(f"{example.__name__}: {found}, expected {expected}")
+                    return 1
     return 0
 
 

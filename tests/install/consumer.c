@@ -49,6 +49,37 @@ static int use_log(struct firn_disk *disk, struct firn_error *err)
     return rc != 0 ? rc : closed;
 }
 
+/* One chunk goes into a pipe in memory, and comes out. */
+static int use_pipe(struct firn_disk *disk, struct firn_error *err)
+{
+    struct firn_pipe_options options;
+    memset(&options, 0, sizeof options);
+    options.disk = disk;
+    options.chunk_bytes = 4;
+    options.initial_chunks = 2;
+
+    struct firn_pipe *pipe = NULL;
+    int rc = firn_pipe_open("pipe", &options, &pipe, err);
+    if (rc != 0)
+        return rc;
+
+    char snow[] = "snow", back[] = "none";
+    struct iovec buffer;
+    buffer.iov_base = snow;
+    buffer.iov_len = 4;
+    uint64_t epoch = 0;
+    rc = firn_pipe_write(pipe, 1, &buffer, 1, &epoch, err);
+    if (rc == 0)
+        rc = firn_pipe_force(pipe, epoch, err);
+    if (rc == 0)
+        rc = firn_pipe_read(pipe, 1, 1, back, FIRN_READ_DURABLE, err);
+    if (rc == 0 && memcmp(back, snow, 4) != 0)
+        rc = firn_error_set(err, FIRN_EDAMAGED, 0, "another chunk came back");
+
+    int closed = firn_pipe_close(pipe, rc == 0 ? err : NULL);
+    return rc != 0 ? rc : closed;
+}
+
 int main(void)
 {
     if (strcmp(firn_version(), FIRN_VERSION_STRING) != 0) {
@@ -61,6 +92,8 @@ int main(void)
     int rc = make_disk(&disk, &err);
     if (rc == 0)
         rc = use_log(disk, &err);
+    if (rc == 0)
+        rc = use_pipe(disk, &err);
     firn_disk_free(disk);
     if (rc != 0)
         printf("%s: %s\n", firn_error_name(rc), err.message);
