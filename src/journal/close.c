@@ -57,8 +57,10 @@ int journal_close(struct journal *journal, struct firn_error *err)
     return rc;
 }
 
-/* The main file goes first, and is plain by then: a crash leaves all of it, or nothing that is in the
-   way. */
+/*
+ * The main file goes first, and is plain by then: a crash leaves all of it, or nothing that is in
+ * the way.
+ */
 int journal_destroy(struct journal *journal, struct firn_error *err)
 {
     if (journal->options.read_only) {

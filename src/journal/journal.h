@@ -47,7 +47,8 @@ struct journal_kind {
                      const uint8_t *nonce, struct firn_error *err);
     /* Durably takes the mark away: `length` bytes remain, as other implementations expect them. */
     int (*unmark)(void *owner, struct firn_file *file, uint64_t length, struct firn_error *err);
-    /* 0: the file is marked, with `nonce`, behind `length` bytes or more; FIRN_ENOENT: it is not. */
+    /* 0: the file is marked, with `nonce`, behind `length` bytes or more; FIRN_ENOENT: it is not.
+     */
     int (*find_mark)(void *owner, struct firn_file *file, uint64_t length, uint8_t *nonce,
                      struct firn_error *err);
     /* Something became durable, or the journal was poisoned. May be called by several threads. */

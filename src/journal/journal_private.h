@@ -203,7 +203,7 @@ void apply_task(void *journal);
  * don't belong together; FIRN_EDAMAGED: more was durable than can be read. Nothing is changed then.
  */
 int journal_recover(struct journal *journal, struct firn_error *err);
-/* Walks over the records that are durable and not applied, as they are in the file. FIRN_EDAMAGED. */
+/* Walks over the records that are durable and not applied, as the file has them. FIRN_EDAMAGED. */
 int recover_count(struct journal *journal, uint64_t *records, struct firn_error *err);
 
 #endif
