@@ -139,9 +139,10 @@ struct prepare {
     struct segment *spare;                        /* ready for the next rotation */
     struct segment *first_pending, *last_pending; /* staged to, and not named yet, in order */
     uint64_t spare_count;                         /* for names */
-    struct segment *target;                       /* where the committer writes */
-    uint64_t target_position;                     /* and how far it is */
-    bool zeroing;                                 /* durable writes are small: zeroing pays */
+    const struct segment *naming; /* about to get its name: nobody opens it by one */
+    struct segment *target;       /* where the committer writes */
+    uint64_t target_position;     /* and how far it is */
+    bool zeroing;                 /* durable writes are small: zeroing pays */
 };
 
 /* Retention in the background (retain.c). */
@@ -325,6 +326,9 @@ int prepare_spare(struct firn_log *log, uint64_t bytes, struct firn_error *err);
  */
 struct segment *prepare_take_spare(struct firn_log *log, uint64_t base, uint64_t bytes);
 void prepare_named(struct firn_log *log, struct segment *segment);
+/* Around a rename of the segment's file, which whoever zeroes opens by its name. */
+void prepare_begin_naming(struct firn_log *log, struct segment *segment);
+void prepare_end_naming(struct firn_log *log, struct segment *segment, bool named);
 /*
  * The committer enters [from, to) of the segment: waits until nobody zeroes there, and from then on
  * nobody will.

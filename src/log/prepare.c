@@ -140,6 +140,40 @@ void prepare_named(struct firn_log *log, struct segment *segment)
 
 /* ---- zeroing ---- */
 
+void prepare_begin_naming(struct firn_log *log, struct segment *segment)
+{
+    struct prepare *prepare = &log->prepare;
+    pthread_mutex_lock(&prepare->ahead.lock);
+    prepare->naming = segment;
+    ahead_await_release(&prepare->ahead);
+    pthread_mutex_unlock(&prepare->ahead.lock);
+}
+
+void prepare_end_naming(struct firn_log *log, struct segment *segment, bool named)
+{
+    struct prepare *prepare = &log->prepare;
+    pthread_mutex_lock(&prepare->ahead.lock);
+    prepare->naming = NULL;
+    if (named)
+        segment->spare_name[0] = '\0';
+    pthread_mutex_unlock(&prepare->ahead.lock);
+    wait_bump_and_wake_all(&prepare->ahead.released);
+}
+
+/* With the lock, lets it go meanwhile: until nobody zeroes, or is about to name the segment. */
+static void await_name(struct firn_log *log, const struct segment *segment)
+{
+    struct ahead *ahead = &log->prepare.ahead;
+    ahead_await_release(ahead);
+    while (log->prepare.naming == segment) {
+        uint32_t seen = wait_load(&ahead->released);
+        pthread_mutex_unlock(&ahead->lock);
+        wait_until_changed(&ahead->released, seen, WAIT_FOREVER);
+        pthread_mutex_lock(&ahead->lock);
+        ahead_await_release(ahead);
+    }
+}
+
 /* With the lock, lets it go meanwhile. 0: there may be more to do; FIRN_EEND: goal is reached. */
 static int zero_claim(struct firn_log *log, struct segment *segment, uint64_t goal,
                       struct firn_error *err)
@@ -148,7 +182,7 @@ static int zero_claim(struct firn_log *log, struct segment *segment, uint64_t go
     char path[DISK_PATH_SIZE];
     struct firn_file *file;
     segment_ref(segment);
-    ahead_await_release(ahead); /* before the name is looked at: it may get another meanwhile */
+    await_name(log, segment); /* before it is looked at: it may get another meanwhile */
     int rc = FIRN_EEND;
     if (!atomic_load(&segment->space.finished))
         rc = segment_path(segment, path, sizeof path, err);

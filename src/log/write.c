@@ -74,12 +74,13 @@ int log_name_segment(struct firn_log *log, struct segment *segment, struct firn_
     int rc = disk_path_join(from, sizeof from, log->dir, segment->spare_name, err);
     if (rc == 0)
         rc = disk_path_join(to, sizeof to, log->dir, name, err);
-    if (rc == 0)
-        rc = disk_rename(log->disk, from, to, err);
+    if (rc < 0)
+        return rc;
+    prepare_begin_naming(log, segment);
+    rc = disk_rename(log->disk, from, to, err);
     if (rc == 0)
         rc = disk_sync_dir(log->disk, log->dir, err);
-    if (rc == 0)
-        segment->spare_name[0] = '\0';
+    prepare_end_naming(log, segment, rc == 0);
     return rc;
 }
 

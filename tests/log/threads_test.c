@@ -218,6 +218,32 @@ static void test_all_at_once(void **state)
     firn_disk_free(shared.disk);
 }
 
+/* Segments get their names while their space is zeroed by these names. */
+static void *prepare_space(void *arg)
+{
+    struct shared *shared = arg;
+    while (!atomic_load(&shared->stop))
+        check_equal(__LINE__, firn_log_prepare(shared->log, 1 << 20, NULL), 0);
+    return NULL;
+}
+
+static void test_preparing_while_segments_change(void **state)
+{
+    (void)state;
+    struct shared shared = {0};
+    pthread_t writer, preparer;
+    assert_int_equal(firn_disk_memory_new(&shared.disk, NULL), 0);
+    const struct firn_log_options options = {.disk = shared.disk, .segment_bytes = 2048};
+    assert_int_equal(firn_log_open("log", &options, &shared.log, NULL), 0);
+    assert_int_equal(pthread_create(&preparer, NULL, prepare_space, &shared), 0);
+    assert_int_equal(pthread_create(&writer, NULL, write_records, &shared), 0);
+    pthread_join(writer, NULL);
+    atomic_store(&shared.stop, true);
+    pthread_join(preparer, NULL);
+    assert_int_equal(firn_log_close(shared.log, NULL), 0);
+    firn_disk_free(shared.disk);
+}
+
 /* ---- compaction --------------------------------------------------------------------------- */
 
 enum { KEYED = 6000, KEYS = 50, KEY_READERS = 8 };
@@ -353,6 +379,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_at_once),
+        cmocka_unit_test(test_preparing_while_segments_change),
         cmocka_unit_test(test_compaction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
