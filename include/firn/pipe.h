@@ -108,8 +108,8 @@ FIRN_API uint64_t firn_pipe_count(const struct firn_pipe *pipe);
 
 /**
  * Adds `chunks` chunks, which read as zero, at the end. Durable on return; others may use them from
- * then on. Nobody is held up. FIRN_EINVAL (0), FIRN_ETOOBIG, FIRN_ENOSPC, FIRN_EREADONLY,
- * FIRN_ENOMEM, FIRN_EIO, FIRN_EPOISONED, FIRN_ECLOSED.
+ * then on. Nobody is held up. FIRN_EINVAL (0), FIRN_ETOOBIG, FIRN_EAGAIN (refuse_when_full),
+ * FIRN_ENOSPC, FIRN_EREADONLY, FIRN_ENOMEM, FIRN_EIO, FIRN_EPOISONED, FIRN_ECLOSED.
  */
 FIRN_API int firn_pipe_grow(struct firn_pipe *pipe, uint64_t chunks, struct firn_error *err);
 
@@ -238,7 +238,8 @@ struct firn_pipe_check {
 /**
  * Reads every chunk, and everything in the journal. The chunks have no checksum in the file: what
  * is found is what can't be read; the journal has. FIRN_EDAMAGED where anything is wrong, with
- * `check` filled and the first finding in `err`; FIRN_EIO, FIRN_ENOMEM, FIRN_ECLOSED.
+ * `check` filled and the first finding in `err`; FIRN_EIO, FIRN_ENOMEM, FIRN_EPOISONED,
+ * FIRN_ECLOSED.
  */
 FIRN_API int firn_pipe_verify(struct firn_pipe *pipe, struct firn_pipe_check *check,
                               struct firn_error *err);

@@ -147,13 +147,15 @@ void journal_get_info(struct journal *journal, struct journal_info *info)
     pthread_mutex_unlock(&journal->apply.lock);
 }
 
-/* While it is read, nothing is applied: the chain stays where it begins. */
+/* While the records are read, nothing is applied: they stay where they begin. */
 int journal_verify(struct journal *journal, struct journal_check *check, struct firn_error *err)
 {
-    *check = (struct journal_check){.damaged_slots = journal->damaged_slots};
+    *check = (struct journal_check){0};
     if (!journal->file)
         return 0;
     int rc = journal->options.read_only ? 0 : commit_force(&journal->commit, err);
+    if (rc == 0)
+        rc = head_check(journal, &check->damaged_slots, err);
     if (rc < 0)
         return rc;
     pthread_mutex_lock(&journal->apply.lock);

@@ -93,6 +93,18 @@ int head_create(struct journal *journal, struct firn_error *err)
     return rc;
 }
 
+int head_check(struct journal *journal, unsigned *damaged, struct firn_error *err)
+{
+    struct slots slots;
+    pthread_mutex_lock(&journal->head_lock);
+    int rc = slots_load(journal->header, journal->journal_path, &slot_kind, &slots, err);
+    pthread_mutex_unlock(&journal->head_lock);
+    *damaged = 2;
+    if (rc == 0)
+        *damaged = (slots.state[0] < 0 ? 1u : 0u) + (slots.state[1] < 0 ? 1u : 0u);
+    return rc;
+}
+
 /*
  * The slot that was read may stand in the page cache only, and be torn on storage, where the last
  * write of an earlier life failed. So the first store writes that one first, if the other one is

@@ -134,6 +134,8 @@ int journal_remove_lock(struct journal *journal, struct firn_error *err);
 
 /* Reads the slots: FIRN_ENOENT (no file), FIRN_EDAMAGED, FIRN_EFORMAT. */
 int head_load(struct journal *journal, struct firn_error *err);
+/* How many slots are damaged, as they are now. What head_load has, if none is whole. */
+int head_check(struct journal *journal, unsigned *damaged, struct firn_error *err);
 /* Creates the file, durably, whole or not at all. */
 int head_create(struct journal *journal, struct firn_error *err);
 /* Writes both slots durably; `next` becomes journal->state. */
@@ -169,6 +171,11 @@ int life_begin(struct journal *journal, struct firn_error *err);
 void life_nonce(struct journal *journal, uint8_t nonce[JOURNAL_NONCE]);
 /* Nothing is pending any more: mark off, header clean, journal short. */
 int life_end(struct journal *journal, struct firn_error *err);
+
+/* ---- staging (stage.c) ---- */
+
+/* Most bytes of a change's content with this pool (NULL: any) and ring. */
+uint64_t change_most(const struct firn_env *env, uint64_t ring, size_t ranges);
 
 /* ---- commit (write.c) ---- */
 

@@ -391,20 +391,23 @@ static void begin_ring(struct journal *journal)
     journal->apply.applies = journal->apply.bytes = journal->apply.writes = 0;
 }
 
-static int check_limit(struct journal *journal, struct firn_error *err)
+/* Whether the largest change that must be possible is. */
+static int check_limit(struct journal *journal, uint64_t length, struct firn_error *err)
 {
-    uint64_t most = journal_most(journal, 1);
-    if (journal->options.change_bytes <= most)
+    uint64_t most = change_most(journal->options.env, ring_bytes(journal, length), 1);
+    if (journal->options.read_only || journal->options.change_bytes <= most)
         return 0;
     return firn_error_set(
-        err, FIRN_EINVAL, 0, "%s: a chunk has %llu bytes; pool_bytes and journal_bytes allow %llu",
+        err, FIRN_ETOOBIG, 0, "%s: a chunk of %llu bytes; pool_bytes and journal_bytes allow %llu",
         journal->path, (unsigned long long)journal->options.change_bytes, (unsigned long long)most);
 }
 
 static int open_parts(struct journal *journal, struct firn_error *err)
 {
     bool exists = true;
-    int rc = name_directory(journal, err);
+    int rc = check_limit(journal, journal->options.length, err);
+    if (rc == 0)
+        rc = name_directory(journal, err);
     if (rc == 0)
         rc = check_is_file(journal, &exists, err);
     if (rc == 0 && !exists)
@@ -422,10 +425,9 @@ static int open_parts(struct journal *journal, struct firn_error *err)
         rc = start_commit(journal, err);
     if (rc == 0)
         rc = journal_recover(journal, err);
-    if (rc < 0 || journal->options.read_only)
-        return rc;
-    begin_ring(journal);
-    return check_limit(journal, err);
+    if (rc == 0 && !journal->options.read_only)
+        begin_ring(journal);
+    return rc;
 }
 
 int journal_open(const struct journal_options *options, const struct journal_kind *kind,

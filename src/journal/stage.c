@@ -137,13 +137,18 @@ static int stage(struct journal *journal, const struct journal_change *change, u
     return rc;
 }
 
+uint64_t change_most(const struct firn_env *env, uint64_t ring, size_t ranges)
+{
+    uint64_t most = ring / 2 < UINT32_MAX ? ring / 2 : UINT32_MAX;
+    uint64_t pool = env ? (uint64_t)env_pool_buffers(env) * COMMIT_BUFFER_ROOM : most;
+    uint64_t around = REDO_HEADER + (uint64_t)ranges * REDO_RANGE;
+    most = pool < most ? pool : most;
+    return most > around ? most - around : 0;
+}
+
 uint64_t journal_most(const struct journal *journal, size_t ranges)
 {
-    uint64_t pool = (uint64_t)env_pool_buffers(journal->env) * COMMIT_BUFFER_ROOM;
-    uint64_t most = pool < journal->ring / 2 ? pool : journal->ring / 2;
-    uint64_t around = REDO_HEADER + (uint64_t)ranges * REDO_RANGE;
-    most = most < UINT32_MAX ? most : UINT32_MAX;
-    return most > around ? most - around : 0;
+    return change_most(journal->env, journal->ring, ranges);
 }
 
 int journal_stage(struct journal *journal, const struct journal_change *change, uint64_t *epoch,
