@@ -128,9 +128,9 @@ static int parse(int argc, char **argv, struct pipe_options *to, char ***operand
         .notes = "Exit status of verify: 0 all is well, 1 there is damage. One process at a time\n"
                  "has a pipe open. An interrupt ends 'write' in good order.\n"
                  "Sizes may end in k, M, G or T (powers of 1024).",
-        .operands = 2,
+        .operands = 1,
         .more_operands = true,
-        .missing = "say what to do, 'info', 'read', 'write' or 'verify', and name a pipe",
+        .missing = "say what to do: 'info', 'read', 'write' or 'verify'",
         .options = options,
         .option_count = sizeof options / sizeof options[0],
     };
@@ -193,13 +193,15 @@ int pipe_run(int argc, char **argv)
     const struct action *action = find_action(operands[0]);
     if (!action)
         return report_usage(name, "'%s': write info, read, write or verify", operands[0]);
-    int count = 1;
+    int count = 0;
     while (operands[1 + count])
         count++;
-    if (count < action->least || count > action->most)
-        return report_usage(name, "%s: %s", action->name,
-                            count < action->least ? "an argument is missing"
-                                                  : "too many arguments");
+    if (count == 0)
+        return report_usage(name, "%s: no pipe named", action->name);
+    if (count < action->least)
+        return report_usage(name, "%s: say at which chunk", action->name);
+    if (count > action->most)
+        return report_usage(name, "%s: too many arguments", action->name);
     status = check_options(action, &call.options);
     if (status != OPTIONS_PARSED)
         return status;

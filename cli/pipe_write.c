@@ -271,23 +271,36 @@ static void put_range(char text[64], const struct writing *writing)
         snprintf(text, 64, " (%llu to %llu)", first, first + count - 1);
 }
 
-static void tell_end(const struct writing *writing, int status)
+static void tell_done(const struct writing *writing)
 {
-    char count[FIGURES_SIZE], size[FIGURES_SIZE], range[64] = "";
+    char count[FIGURES_SIZE], size[FIGURES_SIZE], range[64];
+    if (!writing->durable) {
+        report_note(name, "%s: the input is empty", writing->call->file);
+        return;
+    }
+    put_range(range, writing);
+    report_note(name, "%s: %s%s, %s, durable in %.3f s", writing->call->file,
+                figures_count(count, writing->durable, "chunk", "chunks"), range,
+                figures_bytes(size, writing->durable * writing->chunk),
+                figures_clock() - writing->start);
+}
+
+/* How far it got that failed or was interrupted. */
+static void tell_rest(const struct writing *writing)
+{
+    char count[FIGURES_SIZE], range[64];
     uint64_t bytes = writing->durable * writing->chunk, next = writing->first + writing->durable;
-    if (writing->durable)
+    const char *file = writing->call->file, *why = signals_caught() ? "interrupted: " : "";
+    if (writing->durable) {
         put_range(range, writing);
-    figures_count(count, writing->durable, "chunk", "chunks");
-    if (status == STATUS_DONE && !signals_caught())
-        report_note(name, "%s: %s%s, %s, durable in %.3f s", writing->call->file, count, range,
-                    figures_bytes(size, bytes), figures_clock() - writing->start);
-    else if (!writing->durable)
-        report_note(name, "%s%s: nothing was written", signals_caught() ? "interrupted: " : "",
-                    writing->call->file);
-    else
         report_note(name, "%s%s: %s%s durable: go on with byte %llu of the input at chunk %llu",
-                    signals_caught() ? "interrupted: " : "", writing->call->file, count, range,
+                    why, file, figures_count(count, writing->durable, "chunk", "chunks"), range,
                     (unsigned long long)bytes, (unsigned long long)next);
+    } else if (writing->staged) {
+        report_note(name, "%s%s: no chunk is known to be durable", why, file);
+    } else {
+        report_note(name, "%s%s: nothing was written", why, file);
+    }
 }
 
 static int find_first(struct writing *writing)
@@ -316,8 +329,10 @@ static int run(struct pipe_call *call)
         return pipe_close(call, status);
     status = call->options.atomic ? write_atomic(&writing) : write_stream(&writing);
     status = pipe_close(call, status);
-    if (!call->options.quiet || status != STATUS_DONE)
-        tell_end(&writing, status);
+    if (status != STATUS_DONE || signals_caught())
+        tell_rest(&writing);
+    else if (!call->options.quiet)
+        tell_done(&writing);
     free(writing.bytes);
     return status;
 }

@@ -102,6 +102,7 @@ class Chunks(PipeTest):
         self.assertRegex(text, r"cells: 2 chunks \(0 to 1\), 8 bytes, durable in \d+\.\d+ s\n$")
         self.assertIn("1 chunk (9), ", self.firn("write", 9, input=b"wxyz").stderr.decode())
         self.assertEqual(self.firn("write", 9, "-q", input=b"wxyz").stderr, b"")
+        self.assertIn("cells: the input is empty", self.firn("write", 0).stderr.decode())
 
     def test_grow(self):
         self.create(4)
@@ -231,7 +232,7 @@ class Figures(PipeTest):
 class Misuse(PipeTest):
     def test_wrong_calls(self):
         for arguments, expected in [
-                ([], "say what to do"), (["info"], "say what to do"),
+                ([], "say what to do"), (["info"], "info: no pipe named"),
                 (["look", "x"], "'look': write info, read, write or verify"),
                 (["info", "x", "1"], "info: too many arguments"),
                 (["verify", "x", "1"], "verify: too many arguments"),
@@ -239,7 +240,7 @@ class Misuse(PipeTest):
                 (["read", "x", "1", "2", "3"], "too many arguments"),
                 (["read", "x", "-A", "1"], "--all"), (["read", "x", "one"], "'one' is no index"),
                 (["read", "x", "1", "two"], "'two' is no count"),
-                (["write", "x"], "an argument is missing"),
+                (["write", "x"], "say at which chunk"),
                 (["write", "x", "one"], "'one' is no index"),
                 (["write", "x", "0", "1"], "too many arguments"),
                 (["write", "x", "0", "--chunks", "3"], "--chunks needs --create"),
