@@ -43,8 +43,10 @@ static void put_text(const char *file, const struct firn_pipe_info *info)
     put_bytes("bytes:", info->chunks * info->chunk_bytes);
     printf("%-13s %s\n", "closed:",
            info->recovered ? "not cleanly: the next writer brings the file up to date" : "cleanly");
-    printf("%-13s %s, ", "journal:", figures_count(changes, info->replayed, "change", "changes"));
-    printf("%llu bytes, that the file has not yet\n", (unsigned long long)info->journal_pending);
+    if (info->replayed)
+        printf("%-13s %s, %llu bytes, not in the file yet\n",
+               "journal:", figures_count(changes, info->replayed, "change", "changes"),
+               (unsigned long long)info->journal_pending);
 }
 
 static void put_json(const char *file, const struct firn_pipe_info *info)

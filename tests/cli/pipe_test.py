@@ -280,7 +280,11 @@ class Misuse(PipeTest):
                 self.assertIn("missing", text)
                 self.assertIn("restore both", text)
             os.rename(self.pipe + end + ".kept", self.pipe + end)
-        self.assertFalse(self.info()["clean"])
+        info = self.info()
+        self.assertFalse(info["clean"])
+        if info["pending_changes"]:
+            self.assertRegex(self.firn("info").stdout.decode(),
+                             r"\njournal: +1 change, \d+ bytes, not in the file yet\n")
         self.firn("write", 0, "-q")
         self.assertTrue(self.info()["clean"])
         os.remove(self.pipe)
