@@ -98,23 +98,37 @@ uint64_t journal_length(const struct journal *journal)
     return atomic_load_explicit(&journal->length, memory_order_acquire);
 }
 
+/* With a descriptor for itself: the other one syncs what is applied. */
+static int open_again(struct journal *journal, struct firn_file **file, struct firn_error *err)
+{
+    return disk_open(journal->disk, journal->path, FIRN_OPEN_WRITE, file, err);
+}
+
+/* Where the mark is after a failure is not known. */
+static int poison(struct journal *journal, int rc, const struct firn_error *cause,
+                  struct firn_error *err)
+{
+    if (rc < 0)
+        commit_poison(&journal->commit, cause);
+    if (rc < 0 && err)
+        *err = *cause;
+    return rc;
+}
+
 static int move_mark(struct journal *journal, uint64_t length, struct firn_error *err)
 {
     uint8_t nonce[JOURNAL_NONCE];
+    struct firn_error cause = {0};
     struct firn_file *file;
-    int rc = disk_open(journal->disk, journal->path, FIRN_OPEN_WRITE, &file, err);
+    int rc = open_again(journal, &file, err);
     if (rc < 0)
         return rc;
     rc = journal->kind->reserve(journal->owner, file, length, err);
     if (rc == 0) {
-        struct firn_error cause = {0};
         life_nonce(journal, nonce);
         rc = journal->kind->move_mark(journal->owner, file, journal_length(journal), length, nonce,
                                       &cause);
-        if (rc < 0)
-            commit_poison(&journal->commit, &cause);
-        if (rc < 0 && err)
-            *err = cause;
+        rc = poison(journal, rc, &cause, err);
     }
     disk_close(file);
     return rc;
@@ -124,6 +138,19 @@ int journal_extend(struct journal *journal, uint64_t length, struct firn_error *
 {
     int rc = life_begin(journal, err);
     return rc == 0 ? move_mark(journal, length, err) : rc;
+}
+
+void journal_retract(struct journal *journal)
+{
+    uint8_t nonce[JOURNAL_NONCE];
+    struct firn_error cause = {0};
+    struct firn_file *file = NULL;
+    life_nonce(journal, nonce);
+    int rc = open_again(journal, &file, &cause);
+    if (rc == 0)
+        rc = journal->kind->move_back(journal->owner, file, journal_length(journal), nonce, &cause);
+    poison(journal, rc, &cause, NULL);
+    disk_close(file);
 }
 
 void journal_get_info(struct journal *journal, struct journal_info *info)

@@ -75,6 +75,7 @@ int head_load(struct journal *journal, struct firn_error *err)
     decode(body, &journal->state);
     journal->head_sequence = slots.sequence;
     journal->damaged_slots = (slots.state[0] < 0 ? 1u : 0u) + (slots.state[1] < 0 ? 1u : 0u);
+    journal->slots_differ = !slots.equal;
     return 0;
 }
 

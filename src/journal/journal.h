@@ -45,12 +45,18 @@ struct journal_kind {
        file reads as zero then. */
     int (*move_mark)(void *owner, struct firn_file *file, uint64_t from, uint64_t to,
                      const uint8_t *nonce, struct firn_error *err);
+    /* After that, durably: the file as it was with `length`, its mark where it belongs then. */
+    int (*move_back)(void *owner, struct firn_file *file, uint64_t length, const uint8_t *nonce,
+                     struct firn_error *err);
     /* Durably takes the mark away: `length` bytes remain, as other implementations expect them. */
     int (*unmark)(void *owner, struct firn_file *file, uint64_t length, struct firn_error *err);
     /* 0: the file is marked, with `nonce`, behind `length` bytes or more; FIRN_ENOENT: it is not.
      */
     int (*find_mark)(void *owner, struct firn_file *file, uint64_t length, uint8_t *nonce,
                      struct firn_error *err);
+    /* Whether what stands behind `length` bytes is no more than a part of that mark. */
+    bool (*is_torn_mark)(void *owner, const uint8_t *tail, size_t bytes, uint64_t length,
+                         const uint8_t *nonce);
     /* Something became durable, or the journal was poisoned. May be called by several threads. */
     void (*announce)(void *owner);
 };
@@ -120,6 +126,8 @@ int journal_stage(struct journal *journal, const struct journal_change *change, 
 
 /* Before a change sets a larger length. One thread at a time. FIRN_ENOSPC passes. */
 int journal_extend(struct journal *journal, uint64_t length, struct firn_error *err);
+/* After it, where the change could not be staged. */
+void journal_retract(struct journal *journal);
 
 /* The durable length of the main file. */
 uint64_t journal_length(const struct journal *journal);

@@ -117,6 +117,7 @@ struct journal {
     bool recovered;
     uint64_t replayed;
     unsigned damaged_slots;  /* when it was opened */
+    bool slots_differ;       /* likewise: one is damaged, or older */
     _Atomic uint32_t inside; /* calls under way */
     atomic_bool closing;
     struct wait_word never; /* changes */

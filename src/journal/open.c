@@ -331,6 +331,7 @@ static void forget_header(struct journal *journal)
     disk_close(journal->file);
     journal->header = journal->file = NULL;
     journal->damaged_slots = 0;
+    journal->slots_differ = false;
 }
 
 static bool must_exist(const struct journal *journal)

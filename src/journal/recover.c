@@ -101,17 +101,17 @@ static int check_size(struct journal *journal, uint64_t size, struct firn_error 
                           journal->journal_path);
 }
 
-/* Without a mark and without changes there may be space that was set aside, and nothing else. */
+/* Without a mark and without changes there may be space that was set aside, and part of a mark. */
 static int check_tail(struct journal *journal, uint64_t length, uint64_t size,
                       struct firn_error *err)
 {
-    static const uint8_t zeros[TAIL_MOST];
     uint8_t tail[TAIL_MOST];
     size_t got = 0;
     if (size < length || size - length > TAIL_MOST)
         return check_size(journal, size, err);
     int rc = disk_read_full(journal->main, tail, (size_t)(size - length), length, &got, err);
-    if (rc == 0 && memcmp(tail, zeros, got) != 0)
+    if (rc == 0 &&
+        !journal->kind->is_torn_mark(journal->owner, tail, got, length, journal->state.nonce))
         rc = check_size(journal, size, err);
     return rc;
 }
@@ -181,7 +181,7 @@ static int finish(struct journal *journal, struct firn_error *err)
 {
     struct head same = journal->state;
     if (!same.pending)
-        return 0;
+        return journal->slots_differ ? head_store(journal, &same, err) : 0;
     journal->head = same.from.position;
     int rc = head_store(journal, &same, err);
     if (rc == 0)

@@ -42,17 +42,24 @@ static int reserve(void *owner, struct firn_file *file, uint64_t length, struct 
     return rc;
 }
 
-static int mark(void *owner, struct firn_file *file, uint64_t length, const uint8_t *nonce,
-                struct firn_error *err)
+static void make_mark(const struct firn_pipe *pipe, uint64_t length, const uint8_t *nonce,
+                      uint8_t bytes[MARK + 1])
 {
-    struct firn_pipe *pipe = owner;
-    uint8_t bytes[MARK + 1] = {0};
-    uint64_t place = mark_place(length);
+    memset(bytes, 0, MARK + 1);
     memcpy(bytes, magic, sizeof magic);
     store_be_u64(bytes + AT_CHUNK, pipe->chunk_bytes);
     store_be_u64(bytes + AT_LENGTH, length);
     memcpy(bytes + AT_NONCE, nonce, JOURNAL_NONCE);
     store_be_u32(bytes + AT_CRC, crc32c(0, bytes, AT_CRC));
+}
+
+static int mark(void *owner, struct firn_file *file, uint64_t length, const uint8_t *nonce,
+                struct firn_error *err)
+{
+    struct firn_pipe *pipe = owner;
+    uint8_t bytes[MARK + 1];
+    uint64_t place = mark_place(length);
+    make_mark(pipe, length, nonce, bytes);
     return disk_write_full(file, bytes, mark_bytes(pipe, place), place, FIRN_WRITE_DURABLE, err);
 }
 
@@ -67,6 +74,21 @@ static int move_mark(void *owner, struct firn_file *file, uint64_t from, uint64_
     int rc = mark(owner, file, to, nonce, err);
     if (rc == 0)
         rc = disk_write_full(file, zeros, sizeof zeros, old, FIRN_WRITE_DURABLE, err);
+    return rc;
+}
+
+/* What is cut off held the other mark, and nothing else. */
+static int move_back(void *owner, struct firn_file *file, uint64_t length, const uint8_t *nonce,
+                     struct firn_error *err)
+{
+    struct firn_pipe *pipe = owner;
+    uint64_t place = mark_place(length);
+    int rc = mark(owner, file, length, nonce, err);
+    if (rc == 0)
+        rc = disk_truncate(file, place + mark_bytes(pipe, place), err);
+    if (rc == 0)
+        rc = disk_sync(file, err);
+    pipe->reserved = place + mark_bytes(pipe, place);
     return rc;
 }
 
@@ -109,6 +131,18 @@ static int find_mark(void *owner, struct firn_file *file, uint64_t length, uint8
     if (last > length)
         rc = find_at(file, last, nonce, err);
     return rc;
+}
+
+static bool is_torn_mark(void *owner, const uint8_t *tail, size_t bytes, uint64_t length,
+                         const uint8_t *nonce)
+{
+    uint8_t whole[MARK + 1];
+    size_t from = (size_t)(mark_place(length) - length);
+    make_mark(owner, length, nonce, whole);
+    for (size_t i = 0; i < bytes; i++)
+        if (tail[i] && (i < from || i >= from + MARK || tail[i] != whole[i - from]))
+            return false;
+    return true;
 }
 
 /* ---- what the journal's header says ---- */
@@ -161,7 +195,9 @@ const struct journal_kind pipe_kind = {
     .reserve = reserve,
     .mark = mark,
     .move_mark = move_mark,
+    .move_back = move_back,
     .unmark = unmark,
     .find_mark = find_mark,
+    .is_torn_mark = is_torn_mark,
     .announce = pipe_announce,
 };

@@ -154,8 +154,11 @@ static int grow(struct firn_pipe *pipe, uint64_t chunks, struct firn_error *err)
         .length = (count + chunks) * pipe->chunk_bytes,
     };
     int rc = journal_extend(pipe->journal, change.length, err);
-    if (rc == 0)
-        rc = journal_stage(pipe->journal, &change, &epoch, err);
+    if (rc < 0)
+        return rc;
+    rc = journal_stage(pipe->journal, &change, &epoch, err);
+    if (rc < 0)
+        journal_retract(pipe->journal);
     if (rc == 0)
         rc = commit_wait(journal_commit(pipe->journal), epoch, WAIT_FOREVER, err);
     if (rc == 0)
