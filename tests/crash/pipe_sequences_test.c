@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every sequence of up to three operations on a pipe x every crash point x what may survive there;
+ * see explore.h. Behind each sequence the pipe is flushed and closed, which has crash points too.
+ *
+ * Arguments: none: as much as a minute allows, or less where sanitizers slow it down; --full: for
+ * as long as it takes; or what a failure printed: one sequence, one crash point, one outcome.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "explore.h"
+#include "pipe_machine.h"
+
+enum { DEADLOCK_S = 270 };
+
+/* ---- the pipe's machine, for what explores it ---- */
+
+static void init(void *machine, const void *kind)
+{
+    pipe_machine_init(machine, kind);
+}
+
+static void copy(const void *from, void *to)
+{
+    pipe_machine_copy(from, to);
+}
+
+static void take_model(void *machine, const void *from)
+{
+    struct pipe_machine *taker = machine;
+    pipe_model_done(&taker->model);
+    pipe_model_copy(&((const struct pipe_machine *)from)->model, &taker->model);
+}
+
+static void done(void *machine)
+{
+    pipe_machine_done(machine);
+}
+
+static int open_pipe(void *machine)
+{
+    return pipe_machine_open(machine);
+}
+
+static int close_pipe(void *machine)
+{
+    return pipe_machine_close(machine);
+}
+
+static int operate(void *machine, char operation)
+{
+    return pipe_machine_do(machine, operation);
+}
+
+static bool check(void *machine)
+{
+    return pipe_machine_check(machine);
+}
+
+static bool check_life(void *machine)
+{
+    return pipe_machine_check_life(machine);
+}
+
+static struct firn_faulty *faulty_of(const void *machine)
+{
+    return ((const struct pipe_machine *)machine)->faulty;
+}
+
+static uint64_t digest(const void *machine)
+{
+    return pipe_model_digest(&((const struct pipe_machine *)machine)->model);
+}
+
+static const char *why(const void *machine)
+{
+    return ((const struct pipe_machine *)machine)->why;
+}
+
+static const char *message(const void *machine)
+{
+    return ((const struct pipe_machine *)machine)->err.message;
+}
+
+static const struct explore_ops pipe_ops = {
+    .machine_bytes = sizeof(struct pipe_machine),
+    .init = init,
+    .copy = copy,
+    .take_model = take_model,
+    .done = done,
+    .open = open_pipe,
+    .close = close_pipe,
+    .operate = operate,
+    .check = check,
+    .check_life = check_life,
+    .faulty = faulty_of,
+    .digest = digest,
+    .why = why,
+    .message = message,
+};
+
+/* ---- the campaign ---- */
+
+/*
+ * Chunks smaller than a sector, within one page, which the growth never leaves; chunks across
+ * sectors and pages, with a mark that moves when it grows; and a ring that is about to turn.
+ */
+struct scene {
+    const char *name;
+    struct pipe_shape shape;
+    const char *setup;      /* "": created by the first operation */
+    const char *operations; /* of the sequences */
+};
+
+static const struct scene scenes[] = {
+    {"small", {16, 12, 0}, "WcT", PIPE_MACHINE_OPERATIONS},
+    {"created", {16, 12, 0}, "", "wtWgcb"},
+    {"pages", {600, 13, 0}, "WcT", PIPE_MACHINE_OPERATIONS},
+    {"ring", {600, 40, 0}, "LLw", "LLwtWgcb"},
+    {"bytes", {1, 90, 0}, "W", "wtTgcb"},
+};
+enum { SCENES = sizeof scenes / sizeof *scenes };
+
+struct effort {
+    unsigned length; /* of sequences */
+    unsigned step;   /* every so many-th of the longest ones */
+    struct explore_effort each;
+};
+
+static const struct effort full = {3, 1, {1024, 200, 24, 1, 20}};
+static const struct effort usual = {3, 7, {64, 24, 4, 1, 60}};
+static const struct effort less = {2, 3, {16, 6, 2, 2, 100}};
+static const struct effort *chosen = &usual;
+
+static struct explore explore_scene(const struct scene *scene, char *name, size_t size)
+{
+    snprintf(name, size, "test-crash-pipe_sequences --scene %s", scene->name);
+    return (struct explore){.ops = &pipe_ops,
+                            .effort = chosen->each,
+                            .kind = &scene->shape,
+                            .name = name,
+                            .setup = scene->setup};
+}
+
+static void sequences(void **state)
+{
+    const struct scene *scene = *state;
+    char name[80];
+    struct explore explore = explore_scene(scene, name, sizeof name);
+    for (unsigned length = 1; length <= chosen->length; length++)
+        explore_all(&explore, scene->operations, length, length < chosen->length ? 1 : chosen->step,
+                    "fc");
+    printf("note: %s: %llu crash states explored (and %llu of interrupted recoveries; %llu met "
+           "twice), %llu failed\n",
+           scene->name, (unsigned long long)explore.states,
+           (unsigned long long)explore.recovery_states, (unsigned long long)explore.skipped,
+           (unsigned long long)explore.failures);
+    explore_done(&explore);
+    assert_int_equal(explore.failures, 0);
+    assert_true(explore.states > 0);
+}
+
+/* What a failure printed, again. */
+static int repeat(int argc, char **argv)
+{
+    const struct scene *scene = &scenes[0];
+    char name[80];
+    chosen = &full;
+    for (int i = 1; i + 1 < argc; i++)
+        for (int k = 0; k < SCENES; k++)
+            if (strcmp(argv[i], "--scene") == 0 && strcmp(argv[i + 1], scenes[k].name) == 0)
+                scene = &scenes[k];
+    struct explore explore = explore_scene(scene, name, sizeof name);
+    explore_repeat(&explore, argc, argv);
+    explore_done(&explore);
+    return explore.failures > 0;
+}
+
+int main(int argc, char **argv)
+{
+    const char *effort = getenv("FIRN_TEST_EFFORT");
+    struct CMUnitTest tests[SCENES];
+    for (int i = 0; i < SCENES; i++)
+        tests[i] = (struct CMUnitTest){.name = scenes[i].name,
+                                       .test_func = sequences,
+                                       .initial_state = (void *)(uintptr_t)&scenes[i]};
+    if (argc > 2)
+        return repeat(argc, argv);
+    if (effort && strcmp(effort, "less") == 0 && argc == 1)
+        chosen = &less;
+    if (argc > 1)
+        chosen = &full;
+    else
+        alarm(DEADLOCK_S); /* a deadlock is a failure */
+    return cmocka_run_group_tests_name("pipe_sequences", tests, NULL, NULL);
+}
