@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A life: from the first change after opening until the main file is plain again. It begins with a
- * header that says so, durably, and then with the mark on the main file; nobody's change is staged
- * before both are there. It ends the other way round. What a crash leaves in between is told apart
+ * A life: from the first change after opening until the main file is plain again. It begins with the
+ * files' names, which a process that died may have left in the page cache only, then with a header
+ * that says so, durably, and with the mark on the main file; nobody's change is staged before all
+ * are there. It ends the other way round. What a crash leaves in between is told apart
  * by whether there are records: a pending header without any, and no mark, is as good as a clean
  * one.
  */
@@ -65,7 +66,9 @@ static int begin(struct journal *journal, struct firn_error *err)
     if (rc < 0)
         return rc;
     commit_end(&journal->commit);
-    rc = poison(journal, write_header(journal, &cause), &cause, err);
+    rc = poison(journal, disk_sync_dir(journal->disk, journal->dir, &cause), &cause, err);
+    if (rc == 0)
+        rc = poison(journal, write_header(journal, &cause), &cause, err);
     if (rc == 0)
         rc = journal->kind->reserve(journal->owner, journal->main, length, err);
     if (rc < 0)

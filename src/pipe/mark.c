@@ -3,7 +3,7 @@
  * The file of a pipe while it is in use: the chunks, zeros up to the next page, and there, within
  * one sector, the mark: 64 bytes (numbers big-endian)
  *
- *     "FIRNPIPE" | chunk bytes u64 | length u64 | nonce[16] | zeros | CRC-32C u32
+ *     "FIRNPIPE" | chunk bytes u64 | place u64 | nonce[16] | zeros | CRC-32C u32
  *
  * and one byte more where the file would have a whole number of chunks. So others see that it is no
  * plain file of chunks, and no byte of a chunk is touched.
@@ -14,7 +14,7 @@
 #include "base/crc.h"
 #include "pipe/pipe_private.h"
 
-enum { PAGE = 4096, MARK = 64, AT_CHUNK = 8, AT_LENGTH = 16, AT_NONCE = 24, AT_CRC = 60 };
+enum { PAGE = 4096, MARK = 64, AT_CHUNK = 8, AT_PLACE = 16, AT_NONCE = 24, AT_CRC = 60 };
 
 static const uint8_t magic[8] = {'F', 'I', 'R', 'N', 'P', 'I', 'P', 'E'};
 
@@ -42,13 +42,14 @@ static int reserve(void *owner, struct firn_file *file, uint64_t length, struct 
     return rc;
 }
 
-static void make_mark(const struct firn_pipe *pipe, uint64_t length, const uint8_t *nonce,
+/* Of one place, life and pipe there is one mark: written again, it can't be torn. */
+static void make_mark(const struct firn_pipe *pipe, uint64_t place, const uint8_t *nonce,
                       uint8_t bytes[MARK + 1])
 {
     memset(bytes, 0, MARK + 1);
     memcpy(bytes, magic, sizeof magic);
     store_be_u64(bytes + AT_CHUNK, pipe->chunk_bytes);
-    store_be_u64(bytes + AT_LENGTH, length);
+    store_be_u64(bytes + AT_PLACE, place);
     memcpy(bytes + AT_NONCE, nonce, JOURNAL_NONCE);
     store_be_u32(bytes + AT_CRC, crc32c(0, bytes, AT_CRC));
 }
@@ -59,7 +60,7 @@ static int mark(void *owner, struct firn_file *file, uint64_t length, const uint
     struct firn_pipe *pipe = owner;
     uint8_t bytes[MARK + 1];
     uint64_t place = mark_place(length);
-    make_mark(pipe, length, nonce, bytes);
+    make_mark(pipe, place, nonce, bytes);
     return disk_write_full(file, bytes, mark_bytes(pipe, place), place, FIRN_WRITE_DURABLE, err);
 }
 
@@ -112,7 +113,7 @@ static int find_at(struct firn_file *file, uint64_t place, uint8_t *nonce, struc
         return rc;
     if (got < MARK || memcmp(bytes, magic, sizeof magic) != 0 ||
         load_be_u32(bytes + AT_CRC) != crc32c(0, bytes, AT_CRC) ||
-        mark_place(load_be_u64(bytes + AT_LENGTH)) != place)
+        load_be_u64(bytes + AT_PLACE) != place)
         return FIRN_ENOENT;
     memcpy(nonce, bytes + AT_NONCE, JOURNAL_NONCE);
     return 0;
@@ -138,7 +139,7 @@ static bool is_torn_mark(void *owner, const uint8_t *tail, size_t bytes, uint64_
 {
     uint8_t whole[MARK + 1];
     size_t from = (size_t)(mark_place(length) - length);
-    make_mark(owner, length, nonce, whole);
+    make_mark(owner, mark_place(length), nonce, whole);
     for (size_t i = 0; i < bytes; i++)
         if (tail[i] && (i < from || i >= from + MARK || tail[i] != whole[i - from]))
             return false;
