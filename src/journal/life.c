@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A life: from the first change after opening until the main file is plain again. It begins with the
- * files' names, which a process that died may have left in the page cache only, then with a header
- * that says so, durably, and with the mark on the main file; nobody's change is staged before all
- * are there. It ends the other way round. What a crash leaves in between is told apart
+ * A life: from the first change after opening until the main file is plain again. It begins with
+ * the files' names, which a process that died may have left in the page cache only, then with a
+ * header that says so, durably, and with the mark on the main file; nobody's change is staged
+ * before all are there. It ends the other way round. What a crash leaves in between is told apart
  * by whether there are records: a pending header without any, and no mark, is as good as a clean
  * one.
  */
