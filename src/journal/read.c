@@ -19,7 +19,7 @@ struct piece {
     uint64_t from, bytes;
     bool in_main;
     uint64_t position; /* in the journal */
-    void *memory;      /* the buffer that holds its first byte, while it is staged */
+    void *memory;      /* the buffer that holds it, or its range's beginning, while it is staged */
 };
 
 /* ---- finding ---- */
@@ -129,9 +129,8 @@ static void copy_staged(const struct journal *journal, const struct piece *piece
                         uint8_t *to, size_t bytes)
 {
     struct commit_walk walk = {.buffer = piece->memory};
-    uint64_t first = ring_offset(journal, piece->position);
-    walk.offset = (uint32_t)(first - walk.buffer->position);
-    commit_walk_on(&walk, (size_t)done, NULL);
+    uint64_t first = ring_offset(journal, piece->position) + done;
+    commit_walk_on(&walk, (size_t)(first - walk.buffer->position), NULL);
     while (bytes > 0 && !walk_ended(&walk)) {
         size_t part = walk.buffer->used - walk.offset;
         part = part < bytes ? part : bytes;
