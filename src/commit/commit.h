@@ -66,6 +66,11 @@ struct commit_ops {
     /* Without the lock, soon after something became durable, or the target was poisoned: wakes
      * those outside. NULL is fine. */
     void (*announce)(void *owner);
+    /*
+     * Without the lock, by a stager that is about to wait for buffers while others commit: does a
+     * part of other work that is due. False: there is none. NULL is fine.
+     */
+    bool (*help)(void *owner);
 };
 
 /* What the background thread does, delay_ns after the first bytes or at `bytes`. */

@@ -86,6 +86,19 @@ static struct commit_buffer *take_spares(struct commit *commit)
     return list;
 }
 
+/* Works instead of waiting, as long as there is something to do and no buffer. */
+static void help(struct commit *commit)
+{
+    struct commit_buffer *buffer = NULL;
+    if (!commit->ops->help)
+        return;
+    commit_kick(commit);
+    while (!(buffer = env_try_get(commit->env)) && commit->ops->help(commit->owner))
+        continue;
+    if (buffer)
+        env_put(commit->env, buffer);
+}
+
 /* The slow way to buffers: gives back what it has, so that nobody waits in a circle. */
 static int provide_slowly(struct commit *commit, size_t buffers, struct firn_error *err)
 {
@@ -96,6 +109,7 @@ static int provide_slowly(struct commit *commit, size_t buffers, struct firn_err
     if (commit->options.refuse)
         return firn_error_set(err, FIRN_EAGAIN, 0,
                               "all buffers are in use; wait for an epoch and try again");
+    help(commit);
     int rc = env_get_many(commit->env, commit, buffers, &list, err);
     if (rc < 0)
         return rc;

@@ -20,18 +20,40 @@ enum { APPLY_BYTES = 256 * 1024, GAP_BYTES = 4096 };
 
 /* ---- the beginning ---- */
 
+static int no_memory(struct journal *journal, struct firn_error *err)
+{
+    return firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory to apply what its journal has",
+                          journal->path);
+}
+
+/* With map_lock: an empty map takes the place of `durable`, with places for all that is staged. */
+static int exchange(struct journal *journal)
+{
+    struct extents fresh = {0};
+    if (extents_reserve(&fresh, &journal->pool, atomic_load(&journal->owed)) < 0) {
+        extents_clear(&fresh, &journal->pool);
+        return FIRN_ENOMEM;
+    }
+    journal->applying = journal->durable;
+    journal->durable = fresh;
+    journal->apply.target = journal->indexed;
+    layers_note_places(journal);
+    return 0;
+}
+
 static int start(struct journal *journal, struct firn_error *err)
 {
     struct apply *apply = &journal->apply;
     uint8_t *buffer = malloc(APPLY_BYTES);
     if (!buffer)
-        return firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory to apply what its journal has",
-                              journal->path);
+        return no_memory(journal, err);
     pthread_mutex_lock(&journal->map_lock);
-    apply->target = journal->indexed;
-    journal->applying = journal->durable;
-    journal->durable = (struct extents){0};
+    int rc = exchange(journal);
     pthread_mutex_unlock(&journal->map_lock);
+    if (rc < 0) {
+        free(buffer);
+        return no_memory(journal, err);
+    }
     grace_wait(&journal->grace);
     apply->buffer = buffer;
     apply->next = 0;
@@ -45,15 +67,17 @@ static int start(struct journal *journal, struct firn_error *err)
  * How far one write goes that begins with `extent`: ranges that touch, or nearly so. Writing what
  * lies between them anew dirties no page that would stay clean otherwise, and spares calls.
  */
-static uint64_t run_end(struct extent *extent, uint64_t from, bool *gaps)
+static uint64_t run_end(struct extent_cursor cursor, uint64_t from, bool *gaps)
 {
     uint64_t limit = from + APPLY_BYTES;
-    uint64_t end = extent->to;
+    uint64_t end = extents_get(&cursor).to;
     *gaps = false;
-    while (end < limit && (extent = extents_next(extent)) && extent->from < limit &&
-           extent->from - end < GAP_BYTES) {
-        *gaps |= extent->from > end;
-        end = extent->to;
+    while (end < limit && extents_next(&cursor)) {
+        struct extent extent = extents_get(&cursor);
+        if (extent.from >= limit || extent.from - end >= GAP_BYTES)
+            break;
+        *gaps |= extent.from > end;
+        end = extent.to;
     }
     return end < limit ? end : limit;
 }
@@ -72,17 +96,22 @@ static int read_fully(struct journal *journal, struct firn_file *file, uint8_t *
 }
 
 /* Fills the buffer with what [from, end) of the main file becomes. */
-static int gather(struct journal *journal, struct extent *extent, uint64_t from, uint64_t end,
+static int gather(struct journal *journal, struct extent_cursor cursor, uint64_t from, uint64_t end,
                   bool gaps, struct firn_error *err)
 {
     uint8_t *buffer = journal->apply.buffer;
     int rc = gaps ? read_fully(journal, journal->main, buffer, (size_t)(end - from), from, err) : 0;
-    for (; rc == 0 && extent && extent->from < end; extent = extents_next(extent)) {
-        uint64_t start = extent->from > from ? extent->from : from;
-        uint64_t stop = extent->to < end ? extent->to : end;
-        uint64_t position = extent->position + (start - extent->from);
+    bool more = true;
+    while (rc == 0 && more) {
+        struct extent extent = extents_get(&cursor);
+        if (extent.from >= end)
+            break;
+        uint64_t start = extent.from > from ? extent.from : from;
+        uint64_t stop = extent.to < end ? extent.to : end;
+        uint64_t position = extent.position + (start - extent.from);
         rc = read_fully(journal, journal->file, buffer + (start - from), (size_t)(stop - start),
                         ring_offset(journal, position), err);
+        more = extents_next(&cursor);
     }
     return rc;
 }
@@ -90,14 +119,15 @@ static int gather(struct journal *journal, struct extent *extent, uint64_t from,
 static int write_some(struct journal *journal, bool *done, struct firn_error *err)
 {
     struct apply *apply = &journal->apply;
-    struct extent *extent = extents_find(&journal->applying, apply->next);
-    *done = !extent;
-    if (!extent)
+    struct extent_cursor cursor;
+    *done = !extents_find(&journal->applying, apply->next, &cursor);
+    if (*done)
         return 0;
     bool gaps;
-    uint64_t from = extent->from > apply->next ? extent->from : apply->next;
-    uint64_t end = run_end(extent, from, &gaps);
-    int rc = gather(journal, extent, from, end, gaps, err);
+    uint64_t first = extents_get(&cursor).from;
+    uint64_t from = first > apply->next ? first : apply->next;
+    uint64_t end = run_end(cursor, from, &gaps);
+    int rc = gather(journal, cursor, from, end, gaps, err);
     if (rc == 0)
         rc = disk_write_full(journal->main, apply->buffer, (size_t)(end - from), from, 0, err);
     if (rc < 0)
@@ -111,11 +141,14 @@ static int write_some(struct journal *journal, bool *done, struct firn_error *er
 /* Several short runs make a step too. */
 static int write_step(struct journal *journal, bool *done, struct firn_error *err)
 {
-    uint64_t before = journal->apply.bytes;
+    const struct apply *apply = &journal->apply;
+    uint64_t bytes = apply->bytes, from = apply->next;
     int rc = 0;
     *done = false;
-    while (rc == 0 && !*done && journal->apply.bytes - before < APPLY_BYTES)
+    while (rc == 0 && !*done && apply->bytes - bytes < APPLY_BYTES)
         rc = write_some(journal, done, err);
+    if (rc == 0) /* so that the sync at the end is short; that is the one that tells of errors */
+        disk_writeback_start(journal->main, from, apply->next - from, NULL);
     return rc;
 }
 
@@ -134,11 +167,9 @@ static int finish(struct journal *journal, struct firn_error *err)
     int rc = disk_sync(journal->main, err);
     if (rc < 0)
         return rc;
-    struct extents old;
     pthread_mutex_lock(&journal->map_lock);
-    old = journal->applying;
-    journal->applying = (struct extents){0};
-    extents_clear(&old, &journal->nodes);
+    extents_clear(&journal->applying, &journal->pool);
+    layers_note_places(journal);
     pthread_mutex_unlock(&journal->map_lock);
     struct head next = journal->state;
     next.from = apply->target;
@@ -218,13 +249,27 @@ static bool is_due(struct journal *journal)
     return atomic_exchange(&journal->apply_wanted, false) || due;
 }
 
+/* With apply.lock. */
+static bool step_if_due(struct journal *journal)
+{
+    return (journal->apply.running || is_due(journal)) && step(journal, NULL) == 0;
+}
+
+bool apply_help(struct journal *journal)
+{
+    if (pthread_mutex_trylock(&journal->apply.lock) != 0)
+        return false;
+    bool helped = step_if_due(journal);
+    pthread_mutex_unlock(&journal->apply.lock);
+    return helped;
+}
+
 /* Goes on until a round is done; the next one begins when enough is pending again. */
 void apply_task(void *arg)
 {
     struct journal *journal = arg;
     pthread_mutex_lock(&journal->apply.lock);
-    bool more = (journal->apply.running || is_due(journal)) && step(journal, NULL) == 0 &&
-                journal->apply.running;
+    bool more = step_if_due(journal) && journal->apply.running;
     pthread_mutex_unlock(&journal->apply.lock);
     if (more)
         worker_post(env_worker(journal->env), &journal->apply_task);

@@ -8,8 +8,8 @@
  *
  * Who may touch what:
  * - commit.lock: tail, head, sequence, staged_length, published, `filling` and `in_flight`.
- * - map_lock (inside commit.lock, where both are needed): the pool of nodes, `durable`, `applying`
- *   (while it is being applied it is only read), `indexed`.
+ * - map_lock (inside commit.lock, where both are needed): the pools, `durable`, `applying` (while
+ * it is being applied it is only read), `indexed`.
  * - the committing role: written, next_claim.
  * - apply.lock: apply, applied. life_lock: beginning and ending a life. head_lock: the header's
  *   slots.
@@ -87,8 +87,10 @@ struct journal {
     struct staged_map filling, in_flight;
 
     pthread_mutex_t map_lock;
-    struct extent_pool nodes;
-    _Atomic size_t owed; /* nodes that staged changes will need */
+    struct extent_pool pool;        /* of durable, applying */
+    struct extent_pool staged_pool; /* of the others */
+    _Atomic size_t owed;            /* places in `durable` that staged changes will take */
+    _Atomic size_t places;          /* that can be taken */
     struct extents durable, applying;
     struct point indexed; /* behind the last record in `durable` */
 
@@ -184,15 +186,23 @@ extern const struct commit_ops journal_commit_ops;
 
 /* ---- what changed where (layers.c) ---- */
 
+/* Where the ranges of records are entered. */
+struct entry {
+    struct extents *map;
+    struct extent_pool *pool;
+    bool in_memory; /* the content is found by its buffer */
+};
+
 /*
- * With map_lock: enters ranges of a record, whose content begins at `*image`, in a map; moves
- * `image` and `walk` (may be NULL: not in memory) on. The nodes are there.
+ * With map_lock: enters ranges of a record, whose content begins at `*image`; moves `image` and
+ * `walk` (NULL: not in memory) on. The places are reserved.
  */
-void layers_put(struct journal *journal, struct extents *map, const uint8_t *table, size_t ranges,
-                uint64_t *image, struct commit_walk *walk);
+void layers_put(const struct entry *entry, const uint8_t *table, size_t ranges, uint64_t *image,
+                struct commit_walk *walk);
 /* Enters the record that `walk` stands at, at `position`, and moves it behind it. */
-void layers_put_record(struct journal *journal, struct extents *map, struct commit_walk *walk,
-                       uint64_t position, bool in_memory);
+void layers_put_record(const struct entry *entry, struct commit_walk *walk, uint64_t position);
+/* With map_lock, after `durable` or its pool changed: how many places it has left. */
+void layers_note_places(struct journal *journal);
 /* With commit.lock: `walk` is at a group's end, or moved to the next byte. */
 bool walk_ended(struct commit_walk *walk);
 
@@ -203,6 +213,8 @@ int apply_step(struct journal *journal, struct firn_error *err);
 /* All of it. */
 int apply_all(struct journal *journal, struct firn_error *err);
 void apply_task(void *journal);
+/* One step, if it is due and nobody is at it. */
+bool apply_help(struct journal *journal);
 
 /* ---- recovery (recover.c) ---- */
 

@@ -34,24 +34,23 @@ static void walk_copy(struct commit_walk *walk, uint8_t *to, size_t bytes)
     }
 }
 
-void layers_put(struct journal *journal, struct extents *map, const uint8_t *table, size_t ranges,
-                uint64_t *image, struct commit_walk *walk)
+void layers_put(const struct entry *entry, const uint8_t *table, size_t ranges, uint64_t *image,
+                struct commit_walk *walk)
 {
     for (size_t i = 0; i < ranges; i++) {
         uint64_t offset = load_be_u64(table + i * REDO_RANGE);
         uint64_t bytes = load_be_u64(table + i * REDO_RANGE + 8);
         if (walk)
             walk_ended(walk);
-        extents_put(map, &journal->nodes, offset, offset + bytes, *image,
-                    walk ? walk->buffer : NULL);
+        const struct extent extent = {offset, offset + bytes, *image, walk ? walk->buffer : NULL};
+        extents_put(entry->map, entry->pool, &extent);
         *image += bytes;
         if (walk)
             commit_walk_on(walk, bytes, NULL);
     }
 }
 
-void layers_put_record(struct journal *journal, struct extents *map, struct commit_walk *walk,
-                       uint64_t position, bool in_memory)
+void layers_put_record(const struct entry *entry, struct commit_walk *walk, uint64_t position)
 {
     const uint8_t *header = commit_bytes(walk->buffer) + walk->offset;
     size_t ranges = redo_ranges(header);
@@ -59,14 +58,20 @@ void layers_put_record(struct journal *journal, struct extents *map, struct comm
     uint64_t image = position + REDO_HEADER + ranges * REDO_RANGE;
     struct commit_walk table = *walk, content = *walk;
     commit_walk_on(&table, REDO_HEADER, NULL);
-    if (in_memory)
+    if (entry->in_memory)
         commit_walk_on(&content, REDO_HEADER + ranges * REDO_RANGE, NULL);
     while (ranges > 0) {
         uint8_t part[TABLE_PART * REDO_RANGE];
         size_t count = ranges < TABLE_PART ? ranges : TABLE_PART;
         walk_copy(&table, part, count * REDO_RANGE);
-        layers_put(journal, map, part, count, &image, in_memory ? &content : NULL);
+        layers_put(entry, part, count, &image, entry->in_memory ? &content : NULL);
         ranges -= count;
     }
     commit_walk_on(walk, bytes, NULL);
+}
+
+void layers_note_places(struct journal *journal)
+{
+    atomic_store_explicit(&journal->places, extents_reserved(&journal->durable, &journal->pool),
+                          memory_order_relaxed);
 }

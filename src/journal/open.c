@@ -10,7 +10,7 @@ enum {
     PAGE = 4096,
     GROUP_BYTES = 1024 * 1024,
     CHANGE_MARGIN = 256 * 1024,
-    RING_LEAST = 16 * 1024 * 1024,
+    RING_LEAST = 64 * 1024 * 1024,
     RING_MOST = 256 * 1024 * 1024,
 };
 #define GROUP_DELAY_NS 10000000u
@@ -83,7 +83,12 @@ void journal_free(struct journal *journal)
     worker_task_done(&journal->apply_task);
     worker_task_done(&journal->ahead_task);
     commit_done(&journal->commit);
-    extent_pool_done(&journal->nodes);
+    extents_clear(&journal->durable, &journal->pool);
+    extents_clear(&journal->applying, &journal->pool);
+    extents_clear(&journal->filling.extents, &journal->staged_pool);
+    extents_clear(&journal->in_flight.extents, &journal->staged_pool);
+    extent_pool_done(&journal->pool);
+    extent_pool_done(&journal->staged_pool);
     disk_close(journal->main);
     disk_close(journal->file);
     disk_close(journal->header);

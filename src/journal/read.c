@@ -30,16 +30,17 @@ struct piece {
  */
 static int follow(struct journal *journal, struct staged_map *map, struct commit_group *group)
 {
+    const struct entry entry = {&map->extents, &journal->staged_pool, true};
     if (!map->next.buffer)
         map->next = (struct commit_walk){.buffer = group->first};
     while (!walk_ended(&map->next)) {
         const uint8_t *header = commit_bytes(map->next.buffer) + map->next.offset;
-        size_t nodes = (size_t)redo_ranges(header) * EXTENT_NODES;
-        if (extent_pool_reserve(&journal->nodes, atomic_load(&journal->owed) + nodes) < 0)
+        size_t places = (size_t)redo_ranges(header) * EXTENT_PLACES;
+        if (extents_reserve(&map->extents, &journal->staged_pool, places) < 0)
             return FIRN_ENOMEM;
         uint64_t position = ring_position(journal, journal->published,
                                           map->next.buffer->position + map->next.offset);
-        layers_put_record(journal, &map->extents, &map->next, position, true);
+        layers_put_record(&entry, &map->next, position);
     }
     return 0;
 }
@@ -58,16 +59,18 @@ static struct piece find_piece(const struct extents *const layers[LAYERS], uint6
                                uint64_t to)
 {
     for (int i = 0; i < LAYERS; i++) {
-        struct extent *extent = layers[i]->count ? extents_find(layers[i], from) : NULL;
-        if (extent && extent->from <= from) {
-            to = extent->to < to ? extent->to : to;
+        struct extent_cursor cursor;
+        if (!extents_find(layers[i], from, &cursor))
+            continue;
+        struct extent extent = extents_get(&cursor);
+        if (extent.from <= from) {
+            to = extent.to < to ? extent.to : to;
             return (struct piece){.from = from,
                                   .bytes = to - from,
-                                  .position = extent->position + (from - extent->from),
-                                  .memory = extent->memory};
+                                  .position = extent.position + (from - extent.from),
+                                  .memory = extent.memory};
         }
-        if (extent && extent->from < to)
-            to = extent->from;
+        to = extent.from < to ? extent.from : to;
     }
     return (struct piece){.from = from, .bytes = to - from, .in_main = true};
 }

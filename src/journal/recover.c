@@ -21,6 +21,7 @@ static int enter(struct chain *chain, const struct redo *record, uint64_t start,
                  struct firn_error *err)
 {
     struct journal *journal = chain->journal;
+    const struct entry entry = {&journal->durable, &journal->pool, false};
     uint64_t image = start + REDO_HEADER + (uint64_t)record->ranges * REDO_RANGE;
     uint32_t count = 0;
     for (uint32_t first = 0; first < record->ranges; first += count) {
@@ -28,10 +29,10 @@ static int enter(struct chain *chain, const struct redo *record, uint64_t start,
         int rc = chain_table(chain, record, start, first, &table, &count, err);
         if (rc < 0)
             return rc;
-        if (extent_pool_reserve(&journal->nodes, (size_t)count * EXTENT_NODES) < 0)
+        if (extents_reserve(&journal->durable, &journal->pool, (size_t)count * EXTENT_PLACES) < 0)
             return firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory for what it has",
                                   journal->journal_path);
-        layers_put(journal, &journal->durable, table, count, &image, NULL);
+        layers_put(&entry, table, count, &image, NULL);
     }
     return 0;
 }

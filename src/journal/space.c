@@ -8,7 +8,8 @@
 
 #include "commit/env.h"
 
-enum { PAGE = 4096 };
+/* The space is used again and again, so zeroing it once pays for larger groups too. */
+enum { PAGE = 4096, ZEROING_MOST = 1024 * 1024 };
 
 uint64_t ring_position(const struct journal *journal, uint64_t from, uint64_t offset)
 {
@@ -78,7 +79,7 @@ void space_consider(struct journal *journal, uint64_t group_bytes)
     uint64_t enough = least(position + ahead_of(position) / 2, file_limit(journal));
     pthread_mutex_lock(&journal->ahead.lock);
     journal->ahead_position = position;
-    journal->zeroing = group_bytes <= AHEAD_SMALL_GROUP;
+    journal->zeroing = group_bytes <= ZEROING_MOST;
     bool due = journal->zeroing && journal->space.zeroed_end < enough;
     pthread_mutex_unlock(&journal->ahead.lock);
     if (due)

@@ -2,7 +2,7 @@
 /*
  * Staging: a change becomes a record in the buffers of the filling group, under the commit lock.
  * Nothing is given out before all is at hand: room in the ring, space in the file, buffers, and the
- * nodes that will be needed when it is durable.
+ * places in the map that it will take when it is durable.
  */
 #include <string.h>
 
@@ -78,19 +78,20 @@ static void put_record(struct journal *journal, const struct journal_change *cha
     journal->staged_length = record.length;
 }
 
-/* With commit.lock: the nodes that entering the change will take; they must be there by then. */
-static int owe_nodes(struct journal *journal, size_t ranges, struct firn_error *err)
+/* With commit.lock: the places that entering the change will take; they must be there by then. */
+static int owe_places(struct journal *journal, size_t ranges, struct firn_error *err)
 {
-    size_t nodes = ranges * EXTENT_NODES;
-    size_t owed = atomic_fetch_add_explicit(&journal->owed, nodes, memory_order_relaxed) + nodes;
-    if (atomic_load_explicit(&journal->nodes.spare, memory_order_relaxed) >= owed)
+    size_t places = ranges * EXTENT_PLACES;
+    size_t owed = atomic_fetch_add_explicit(&journal->owed, places, memory_order_relaxed) + places;
+    if (atomic_load_explicit(&journal->places, memory_order_relaxed) >= owed)
         return 0;
     pthread_mutex_lock(&journal->map_lock);
-    int rc = extent_pool_reserve(&journal->nodes, atomic_load(&journal->owed));
+    int rc = extents_reserve(&journal->durable, &journal->pool, atomic_load(&journal->owed));
+    layers_note_places(journal);
     pthread_mutex_unlock(&journal->map_lock);
     if (rc == 0)
         return 0;
-    atomic_fetch_sub_explicit(&journal->owed, nodes, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&journal->owed, places, memory_order_relaxed);
     return firn_error_set(err, rc, 0, "%s: no memory to stage a change", journal->path);
 }
 
@@ -126,7 +127,7 @@ static int stage(struct journal *journal, const struct journal_change *change, u
     while (rc == COMMIT_AGAIN);
     if (rc < 0)
         return rc;
-    rc = owe_nodes(journal, change->range_count, err);
+    rc = owe_places(journal, change->range_count, err);
     if (rc == 0) {
         put_record(journal, change, start, bytes);
         uint64_t given = commit_staged(&journal->commit, bytes, 1, true);

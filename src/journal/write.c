@@ -56,16 +56,17 @@ static int write_runs(struct journal *journal, struct commit_group *group, struc
 /* With map_lock. */
 static void enter_record(struct journal *journal, struct commit_walk *walk)
 {
+    const struct entry entry = {&journal->durable, &journal->pool, false};
     uint8_t *bytes = commit_bytes(walk->buffer) + walk->offset;
     struct redo record;
     redo_parse(bytes, &record);
     uint64_t start = ring_position(journal, journal->written,
                                    walk->buffer->position + walk->offset);
-    layers_put_record(journal, &journal->durable, walk, start, false);
+    layers_put_record(&entry, walk, start);
     journal->written = start + record.bytes;
     journal->next_claim = record.sequence + 1;
     journal->indexed = (struct point){journal->written, journal->next_claim, record.length};
-    atomic_fetch_sub_explicit(&journal->owed, (size_t)record.ranges * EXTENT_NODES,
+    atomic_fetch_sub_explicit(&journal->owed, (size_t)record.ranges * EXTENT_PLACES,
                               memory_order_relaxed);
 }
 
@@ -76,6 +77,7 @@ static void enter_group(struct journal *journal, struct commit_group *group)
         pthread_mutex_lock(&journal->map_lock);
         for (int i = 0; i < PUT_TOGETHER && !walk_ended(&walk); i++)
             enter_record(journal, &walk);
+        layers_note_places(journal);
         pthread_mutex_unlock(&journal->map_lock);
     }
 }
@@ -104,9 +106,9 @@ static void publish(void *owner, bool durable)
     (void)durable;
     journal->published = journal->written;
     atomic_store_explicit(&journal->length, journal->indexed.length, memory_order_release);
-    if (journal->in_flight.extents.count) {
+    if (journal->in_flight.extents.room) {
         pthread_mutex_lock(&journal->map_lock);
-        extents_clear(&journal->in_flight.extents, &journal->nodes);
+        extents_clear(&journal->in_flight.extents, &journal->staged_pool);
         pthread_mutex_unlock(&journal->map_lock);
     }
     journal->in_flight = (struct staged_map){0};
@@ -121,9 +123,15 @@ static void announce(void *owner)
         journal->kind->announce(journal->owner);
 }
 
+static bool help(void *owner)
+{
+    return apply_help(owner);
+}
+
 const struct commit_ops journal_commit_ops = {
     .seal = seal,
     .write = write_group,
     .publish = publish,
     .announce = announce,
+    .help = help,
 };

@@ -11,7 +11,7 @@
 #include "base/extents.h"
 #include "lib/prng.h"
 
-enum { SIZE = 300, NOWHERE = 0 };
+enum { SIZE = 3000, NOWHERE = 0 };
 
 struct world {
     struct extent_pool pool;
@@ -24,12 +24,15 @@ static void check(struct world *world)
 {
     uint64_t found[SIZE] = {0}, bytes = 0, end = 0;
     size_t count = 0;
-    for (struct extent *e = extents_first(&world->extents); e; e = extents_next(e)) {
-        assert_true(e->from >= end && e->from < e->to && e->to <= SIZE);
-        for (uint64_t at = e->from; at < e->to; at++)
-            found[at] = e->position + (at - e->from);
-        end = e->to;
-        bytes += e->to - e->from;
+    struct extent_cursor cursor;
+    for (bool more = extents_find(&world->extents, 0, &cursor); more;
+         more = extents_next(&cursor)) {
+        struct extent extent = extents_get(&cursor);
+        assert_true(extent.from >= end && extent.from < extent.to && extent.to <= SIZE);
+        for (uint64_t at = extent.from; at < extent.to; at++)
+            found[at] = extent.position + (at - extent.from);
+        end = extent.to;
+        bytes += extent.to - extent.from;
         count++;
     }
     assert_memory_equal(found, world->position, sizeof found);
@@ -39,71 +42,109 @@ static void check(struct world *world)
 
 static void check_find(struct world *world, uint64_t at)
 {
-    struct extent *e = extents_find(&world->extents, at);
+    struct extent_cursor cursor;
     uint64_t next = at;
     while (next < SIZE && world->position[next] == NOWHERE)
         next++;
-    if (next == SIZE) {
-        assert_null(e);
+    assert_int_equal(extents_find(&world->extents, at, &cursor), next < SIZE);
+    if (next == SIZE)
         return;
-    }
-    assert_non_null(e);
-    assert_true(e->to > at && e->from <= next);
+    struct extent extent = extents_get(&cursor);
+    assert_true(extent.to > at && extent.from <= next && extent.to > next);
 }
 
+/* Reserved is all that one may need, and not a place more is taken. */
 static void put(struct world *world, uint64_t from, uint64_t to, uint64_t position)
 {
-    assert_int_equal(extent_pool_reserve(&world->pool, EXTENT_NODES), 0);
-    extents_put(&world->extents, &world->pool, from, to, position, NULL);
+    struct extent extent = {.from = from, .to = to, .position = position};
+    size_t placed = world->extents.placed;
+    assert_int_equal(extents_reserve(&world->extents, &world->pool, EXTENT_PLACES), 0);
+    assert_true(extents_reserved(&world->extents, &world->pool) >= EXTENT_PLACES);
+    extents_put(&world->extents, &world->pool, &extent);
+    assert_true(world->extents.placed <= placed + EXTENT_PLACES);
     for (uint64_t at = from; at < to; at++)
         world->position[at] = position + (at - from);
+}
+
+static void finish(struct world *world)
+{
+    size_t leaves = world->pool.free_count + world->extents.leaves;
+    struct extent_cursor cursor;
+    extents_clear(&world->extents, &world->pool);
+    assert_int_equal(world->pool.free_count, leaves);
+    assert_false(extents_find(&world->extents, 0, &cursor));
+    extent_pool_done(&world->pool);
+}
+
+static void any_order(uint64_t seed, uint64_t longest)
+{
+    struct prng prng = prng_new(seed);
+    static struct world world;
+    world = (struct world){0};
+    for (uint64_t i = 0; i < 3000; i++) {
+        uint64_t from = prng_below(&prng, SIZE);
+        uint64_t most = prng_below(&prng, 100) ? longest : SIZE;
+        uint64_t to = from + 1 + prng_below(&prng, most);
+        put(&world, from, to < SIZE ? to : SIZE, 1 + i * 10000);
+        if (i % 50 == 0)
+            check(&world);
+        check_find(&world, prng_below(&prng, SIZE));
+    }
+    check(&world);
+    finish(&world);
 }
 
 static void test_any_order(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 40; seed++) {
-        struct prng prng = prng_new(seed);
-        struct world world = {0};
-        for (uint64_t i = 0; i < 200; i++) {
-            uint64_t from = prng_below(&prng, SIZE);
-            uint64_t most = prng_below(&prng, 4) ? 12 : SIZE;
-            uint64_t to = from + 1 + prng_below(&prng, most);
-            put(&world, from, to < SIZE ? to : SIZE, 1 + i * 1000);
-            check(&world);
-            check_find(&world, prng_below(&prng, SIZE));
+    for (uint64_t seed = 1; seed <= 20; seed++)
+        any_order(seed, seed % 2 ? 3 : 12);
+}
+
+/* What was reserved once suffices, however the ranges come. */
+static void test_a_reservation_lasts(void **state)
+{
+    (void)state;
+    enum { MANY = 4000 };
+    for (int way = 0; way < 4; way++) {
+        struct extents extents = {0};
+        struct extent_pool pool = {0};
+        struct prng prng = prng_new(7);
+        assert_int_equal(extents_reserve(&extents, &pool, MANY), 0);
+        for (uint64_t i = 0; i < MANY; i++) {
+            uint64_t at = way == 0 ? i : way == 1 ? MANY - i : i * 2654435761u % MANY;
+            at = way == 3 ? prng_below(&prng, 1000) : at;
+            assert_true(extents_reserved(&extents, &pool) >= MANY - i);
+            extents_put(&extents, &pool, &(struct extent){10 * at, 10 * at + 5, i, NULL});
         }
-        size_t spare = atomic_load(&world.pool.spare), held = world.extents.count;
-        extents_clear(&world.extents, &world.pool);
-        assert_int_equal(atomic_load(&world.pool.spare), spare + held);
-        assert_null(extents_first(&world.extents));
-        extent_pool_done(&world.pool);
+        assert_true(way == 3 || extents.count == MANY);
+        extents_clear(&extents, &pool);
+        extent_pool_done(&pool);
     }
 }
 
-static void test_takes_two_nodes_at_most(void **state)
+static void test_the_same_again_takes_no_place(void **state)
 {
     (void)state;
     struct world world = {0};
     put(&world, 10, 90, 1);
-    size_t spare = atomic_load(&world.pool.spare);
     put(&world, 40, 50, 1000); /* in the middle: what was there becomes two */
-    assert_int_equal(atomic_load(&world.pool.spare), spare - 2);
-    put(&world, 40, 50, 2000); /* the same again takes none */
-    assert_int_equal(atomic_load(&world.pool.spare), spare - 2);
+    assert_int_equal(world.extents.count, 3);
+    assert_int_equal(world.extents.placed, 3);
+    put(&world, 40, 50, 2000);
+    assert_int_equal(world.extents.placed, 3);
     put(&world, 0, SIZE, 5000);
     assert_int_equal(world.extents.count, 1);
-    assert_int_equal(atomic_load(&world.pool.spare), spare);
     check(&world);
-    extents_clear(&world.extents, &world.pool);
-    extent_pool_done(&world.pool);
+    finish(&world);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_order),
-        cmocka_unit_test(test_takes_two_nodes_at_most),
+        cmocka_unit_test(test_a_reservation_lasts),
+        cmocka_unit_test(test_the_same_again_takes_no_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,7 +60,7 @@ static void publish(void *owner, bool durable)
         atomic_store(&target->durable, target->synced);
 }
 
-static const struct commit_ops ops = {seal, write_group, publish, NULL};
+static const struct commit_ops ops = {seal, write_group, publish, NULL, NULL};
 
 static void start(struct target *target, bool manual, struct commit_options options,
                   uint64_t pool_bytes)
