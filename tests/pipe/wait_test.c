@@ -72,30 +72,10 @@ struct waiter {
 static void *wait_for_it(void *arg)
 {
     struct waiter *waiter = arg;
+    struct firn_pipe *pipe = waiter->f->pipe;
     sleeper_begins(&waiter->sleeper);
-    waiter->rc = firn_pipe_wait_epoch(waiter->f->pipe, waiter->epoch, waiter->timeout_us, NULL);
+    waiter->rc = firn_pipe_wait_epoch(pipe, waiter->epoch, waiter->timeout_us, NULL);
     return NULL;
-}
-
-/* Threads that wait while it closes: what they wait for becomes durable, and they learn of it. */
-static void close_wakes_waiters(void **state)
-{
-    struct fixture *f = *state;
-    enum { WAITERS = 3 };
-    struct waiter waiters[WAITERS];
-    uint64_t epoch = fill(f, 0, CHUNKS, 5);
-    for (int i = 0; i < WAITERS; i++) {
-        waiters[i] = (struct waiter){.f = f, .epoch = epoch, .timeout_us = LONG_US};
-        assert_int_equal(pthread_create(&waiters[i].thread, NULL, wait_for_it, &waiters[i]), 0);
-    }
-    for (int i = 0; i < WAITERS; i++)
-        sleeper_await(&waiters[i].sleeper);
-    fixture_close(f);
-    for (int i = 0; i < WAITERS; i++) {
-        pthread_join(waiters[i].thread, NULL);
-        assert_true(waiters[i].rc == 0 || waiters[i].rc == FIRN_ECLOSED);
-    }
-    expect_file(f, CHUNKS, 0, 5);
 }
 
 /* In the middle of an I/O call, another thread begins to close. */
@@ -179,7 +159,7 @@ static void times_out(void **state)
     struct gate gate = {0};
     struct waiter committer = {.f = f, .timeout_us = FIRN_FOREVER, .epoch = fill(f, 0, 1, 1)};
     FAILS(firn_pipe_wait_epoch(f->pipe, committer.epoch, 0, &f->err), FIRN_ETIMEDOUT);
-    hold_at(f, &gate, FIRN_FAULTY_WRITE_DURABLE | FIRN_FAULTY_SYNC, "pipe.journal");
+    hold_at(f, &gate, FIRN_FAULTY_WRITE_DURABLE, "pipe.journal");
     assert_int_equal(pthread_create(&committer.thread, NULL, wait_for_it, &committer), 0);
     while (!atomic_load(&gate.reached))
         sched_yield();
@@ -201,9 +181,43 @@ static void close_waits_for_a_committer(void **state)
 {
     struct fixture *f = *state;
     uint64_t epoch = fill(f, 0, 1, 5);
-    close_waits_for(f, wait_for_it, FIRN_FAULTY_WRITE_DURABLE | FIRN_FAULTY_SYNC, "pipe.journal",
-                    epoch);
+    close_waits_for(f, wait_for_it, FIRN_FAULTY_WRITE_DURABLE, "pipe.journal", epoch);
     expect_file(f, CHUNKS, 0, 5);
+}
+
+/* Threads that wait while it closes: what they wait for becomes durable, and they learn of it. */
+static void close_wakes_waiters(void **state)
+{
+    struct fixture *f = *state;
+    enum { WAITERS = 4 };
+    struct gate gate = {0};
+    struct waiter waiters[WAITERS], closer = {.f = f, .rc = 1};
+    fill_and_wait(f, 2, 1, 7);
+    waiters[0] = (struct waiter){.f = f, .epoch = fill(f, 0, 1, 5), .timeout_us = FIRN_FOREVER};
+    hold_at(f, &gate, FIRN_FAULTY_WRITE_DURABLE, "pipe.journal");
+    assert_int_equal(pthread_create(&waiters[0].thread, NULL, wait_for_it, &waiters[0]), 0);
+    while (!atomic_load(&gate.reached))
+        sched_yield();
+    uint64_t later = fill(f, 1, 1, 6);
+    for (int i = 1; i < WAITERS; i++) {
+        waiters[i] = (struct waiter){.f = f,
+                                     .epoch = i == 1 ? waiters[0].epoch : later,
+                                     .timeout_us = i == 3 ? LONG_US : FIRN_FOREVER};
+        assert_int_equal(pthread_create(&waiters[i].thread, NULL, wait_for_it, &waiters[i]), 0);
+        sleeper_await(&waiters[i].sleeper);
+    }
+    assert_int_equal(pthread_create(&closer.thread, NULL, close_it, &closer), 0);
+    sleeper_await(&closer.sleeper);
+    atomic_store(&gate.open, true);
+    for (int i = 0; i < WAITERS; i++) {
+        pthread_join(waiters[i].thread, NULL);
+        assert_true(waiters[i].rc == 0 || waiters[i].rc == FIRN_ECLOSED);
+    }
+    pthread_join(closer.thread, NULL);
+    f->pipe = NULL;
+    assert_int_equal(closer.rc, 0);
+    expect_file(f, CHUNKS, 0, 5);
+    expect_file(f, CHUNKS, 1, 6);
 }
 
 static void close_waits_for_a_reader(void **state)
@@ -232,8 +246,10 @@ static void *write_much(void *arg)
     struct waiter *writer = arg;
     static uint8_t bytes[LARGE_CHUNK * 4];
     const struct iovec iov = {bytes, sizeof bytes};
+    struct firn_pipe *pipe = writer->f->pipe;
+    sleeper_begins(&writer->sleeper);
     do
-        writer->rc = firn_pipe_write(writer->f->pipe, 0, &iov, 1, NULL, NULL);
+        writer->rc = firn_pipe_write(pipe, 0, &iov, 1, NULL, NULL);
     while (writer->rc == 0);
     return NULL;
 }
@@ -246,7 +262,6 @@ static void close_ends_writers_that_wait(void **state)
     const struct firn_env_options small = {.pool_bytes = 512 * 1024};
     struct waiter writers[WRITERS], committer = {.f = f, .timeout_us = FIRN_FOREVER};
     struct waiter closer = {.f = f, .rc = 1};
-    struct firn_env_stats stats;
     struct gate gate = {0};
     fixture_close(f);
     fixture_store(f, f->path, NULL, 0);
@@ -257,7 +272,7 @@ static void close_ends_writers_that_wait(void **state)
     f->options.chunk_bytes = LARGE_CHUNK;
     fixture_open(f);
     fill_and_wait(f, 0, 1, 5);
-    hold_at(f, &gate, FIRN_FAULTY_WRITE_DURABLE | FIRN_FAULTY_SYNC, "pipe.journal");
+    hold_at(f, &gate, FIRN_FAULTY_WRITE_DURABLE, "pipe.journal");
     committer.epoch = fill(f, 0, 1, 6);
     assert_int_equal(pthread_create(&committer.thread, NULL, wait_for_it, &committer), 0);
     while (!atomic_load(&gate.reached))
@@ -266,10 +281,8 @@ static void close_ends_writers_that_wait(void **state)
         writers[i] = (struct waiter){.f = f};
         assert_int_equal(pthread_create(&writers[i].thread, NULL, write_much, &writers[i]), 0);
     }
-    do {
-        sched_yield();
-        firn_env_get_stats(f->env, &stats);
-    } while (stats.pool_waits == 0);
+    for (int i = 0; i < WRITERS; i++)
+        sleeper_await(&writers[i].sleeper);
     assert_int_equal(pthread_create(&closer.thread, NULL, close_it, &closer), 0);
     sleeper_await(&closer.sleeper);
     atomic_store(&gate.open, true);
@@ -409,8 +422,8 @@ int main(void)
         TEST_IN(flushes, on_files),
         TEST_IN(begins_at_group_bytes, in_memory),
         TEST_IN(begins_at_group_bytes, on_files),
-        TEST_IN(close_wakes_waiters, manual_memory),
-        TEST_IN(close_wakes_waiters, manual_files),
+        TEST_IN(close_wakes_waiters, manual_simulator),
+        TEST_IN(close_wakes_waiters, in_simulator),
         TEST_IN(close_waits_for_a_committer, manual_simulator),
         TEST_IN(close_waits_for_a_committer, in_simulator),
         TEST_IN(close_waits_for_a_reader, manual_simulator),
