@@ -5,7 +5,7 @@ BUILD ?= build
 PREFIX ?= /usr/local
 MESON_ARGS ?=
 
-.PHONY: all build run test campaign fuzz bench check install clean help
+.PHONY: all build run test campaign soak fuzz bench check install clean help
 
 all: build
 	@echo '$(BUILD)/firn is there. Try: make run'
@@ -25,6 +25,10 @@ campaign:
 	@tools/install-deps test
 	@tools/build build/test-plain -Dwerror=true -Dtests=enabled
 	@tools/campaign build/test-plain
+
+soak:
+	@tools/install-deps test
+	@tools/soak
 
 fuzz:
 	@tools/install-deps fuzz
@@ -50,6 +54,7 @@ help:
 	@echo 'make run      a demonstration on real records of this machine'
 	@echo 'make test     every test: plain, under sanitizers, plain POSIX, with clang'
 	@echo 'make campaign the long campaigns: all crash states, many seeds'
+	@echo 'make soak     many threads at once, under the thread sanitizer, SOAK_SECONDS (60) each'
 	@echo 'make fuzz     each decoder and recovery under libFuzzer, FUZZ_SECONDS (60) each'
 	@echo 'make bench    the benchmarks, against bare baselines and other stores'
 	@echo 'make check    format, lint, static analysis, layering, style'
