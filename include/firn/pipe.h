@@ -66,10 +66,11 @@ struct firn_pipe_options {
     uint64_t group_delay_us; /**< the background begins at most this late to make writes durable;
                                   0: 10,000 */
     uint64_t group_bytes;    /**< ... or once so many bytes are staged; 0: 1 MiB */
-    uint64_t journal_bytes;  /**< most bytes of the journal; 0: as many as the pipe has, but 64 to
-                                  256 MiB, or more where the chunk needs it. At least 64 KiB and
-                                  four chunks. The file gets as large as needed, and small again
-                                  when the pipe is closed. Up to half of it is applied at once */
+    uint64_t journal_bytes;  /**< most bytes of the journal; 0: 64 MiB, or more where the chunk
+                                  needs it, and for chunks below 4 KiB as many as the pipe has, up
+                                  to 256 MiB. At least 64 KiB and four chunks. The file gets as
+                                  large as needed, and small again when the pipe is closed. Up to
+                                  half of it is applied at once */
 };
 
 /**

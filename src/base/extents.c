@@ -200,27 +200,47 @@ static void divide(struct extents *extents, struct extent_pool *pool, size_t at)
     insert_leaf(extents, at + 1, high);
 }
 
-static void insert(struct extents *extents, struct extent_pool *pool, const struct extent *extent)
+/* A leaf that is not full, with how many of its ranges begin at `from` or before. */
+struct place {
+    size_t at;
+    struct extent_leaf *leaf;
+    size_t slot;
+};
+
+static struct place find_place(struct extents *extents, struct extent_pool *pool, uint64_t from)
 {
     if (extents->leaves == 0)
         insert_leaf(extents, 0, take_leaf(pool));
-    size_t at = find_leaf(extents, extent->from);
+    size_t at = find_leaf(extents, from);
     if (extents->leaf[at]->count == LEAF) {
         divide(extents, pool, at);
-        at += extents->first[at + 1] <= extent->from;
+        at += extents->first[at + 1] <= from;
     }
     struct extent_leaf *leaf = extents->leaf[at];
-    size_t slot = count_up_to(leaf->from, leaf->count, extent->from);
+    return (struct place){at, leaf, count_up_to(leaf->from, leaf->count, from)};
+}
+
+static void insert_at(struct extents *extents, const struct place *place,
+                      const struct extent *extent)
+{
+    struct extent_leaf *leaf = place->leaf;
+    size_t slot = place->slot;
     shift(leaf, slot, 1);
     leaf->from[slot] = extent->from;
     leaf->to[slot] = extent->to;
     leaf->position[slot] = extent->position;
     leaf->memory[slot] = extent->memory;
     leaf->count++;
-    extents->first[at] = leaf->from[0];
+    extents->first[place->at] = leaf->from[0];
     extents->bytes += extent->to - extent->from;
     extents->count++;
     extents->placed++;
+}
+
+static void insert(struct extents *extents, struct extent_pool *pool, const struct extent *extent)
+{
+    struct place place = find_place(extents, pool, extent->from);
+    insert_at(extents, &place, extent);
 }
 
 static void drop(struct extents *extents, struct extent_pool *pool,
@@ -282,19 +302,34 @@ static void clear_range(struct extents *extents, struct extent_pool *pool, uint6
     }
 }
 
+/* Whether nothing that is there begins below `to` or reaches over `from`. */
+static bool is_free(const struct extents *extents, const struct place *place, uint64_t from,
+                    uint64_t to)
+{
+    const struct extent_leaf *leaf = place->leaf;
+    size_t slot = place->slot;
+    if (slot > 0 && leaf->to[slot - 1] > from)
+        return false;
+    if (slot < leaf->count)
+        return leaf->from[slot] >= to;
+    return place->at + 1 == extents->leaves || extents->first[place->at + 1] >= to;
+}
+
 void extents_put(struct extents *extents, struct extent_pool *pool, const struct extent *extent)
 {
-    struct extent_cursor cursor;
     assert(extent->from < extent->to);
-    if (extents_find(extents, extent->from, &cursor)) {
-        struct extent_leaf *leaf = extents->leaf[cursor.leaf];
-        if (leaf->from[cursor.slot] == extent->from && leaf->to[cursor.slot] == extent->to) {
-            leaf->position[cursor.slot] = extent->position; /* written again */
-            leaf->memory[cursor.slot] = extent->memory;
-            return;
-        }
-        if (leaf->from[cursor.slot] < extent->to)
-            clear_range(extents, pool, extent->from, extent->to);
+    struct place place = find_place(extents, pool, extent->from);
+    struct extent_leaf *leaf = place.leaf;
+    if (is_free(extents, &place, extent->from, extent->to)) {
+        insert_at(extents, &place, extent);
+        return;
     }
+    size_t same = place.slot ? place.slot - 1 : 0;
+    if (leaf->from[same] == extent->from && leaf->to[same] == extent->to) {
+        leaf->position[same] = extent->position; /* written again */
+        leaf->memory[same] = extent->memory;
+        return;
+    }
+    clear_range(extents, pool, extent->from, extent->to);
     insert(extents, pool, extent);
 }

@@ -10,7 +10,7 @@ enum {
     PAGE = 4096,
     GROUP_BYTES = 1024 * 1024,
     CHANGE_MARGIN = 256 * 1024,
-    RING_LEAST = 64 * 1024 * 1024,
+    RING_USUAL = 64 * 1024 * 1024,
     RING_MOST = 256 * 1024 * 1024,
 };
 #define GROUP_DELAY_NS 10000000u
@@ -140,18 +140,18 @@ static int start_commit(struct journal *journal, struct firn_error *err)
 }
 
 /*
- * The ring that is wished for; one with pending records stays as it is. By itself it is as large as
- * the main file, within bounds: the more changes are applied at once, the fewer of its pages are
- * written for each.
+ * The ring that is wished for; one with pending records stays as it is. Changes that are smaller
+ * than a page want it as large as the main file, within bounds: the more of them are applied at
+ * once, the less often each page is written.
  */
 static uint64_t ring_bytes(const struct journal *journal, uint64_t length)
 {
     uint64_t bytes = journal->options.journal_bytes;
-    uint64_t least = 4 * journal->options.change_bytes + CHANGE_MARGIN;
+    uint64_t change = journal->options.change_bytes;
     if (!bytes) {
-        bytes = length < RING_MOST ? length : RING_MOST;
-        bytes = bytes > RING_LEAST ? bytes : RING_LEAST;
-        bytes = bytes > least ? bytes : least;
+        bytes = change < PAGE && length > RING_USUAL ? length : RING_USUAL;
+        bytes = bytes < RING_MOST ? bytes : RING_MOST;
+        bytes = bytes > 4 * change + CHANGE_MARGIN ? bytes : 4 * change + CHANGE_MARGIN;
     }
     return (bytes - JOURNAL_START) / PAGE * PAGE;
 }
