@@ -154,10 +154,11 @@ static int write_step(struct journal *journal, bool *done, struct firn_error *er
 
 /* ---- the end ---- */
 
-static void free_space(struct journal *journal, uint64_t position)
+static void free_space(struct journal *journal, const struct point *target)
 {
     lock_take(&journal->commit.lock);
-    journal->head = position;
+    journal->head = target->position;
+    journal->applied_bytes = target->bytes;
     lock_release(&journal->commit.lock);
 }
 
@@ -177,7 +178,7 @@ static int finish(struct journal *journal, struct firn_error *err)
     if (rc < 0)
         return rc;
     grace_wait(&journal->grace);
-    free_space(journal, apply->target.position);
+    free_space(journal, &apply->target);
     free(apply->buffer);
     apply->buffer = NULL;
     apply->running = false;
@@ -244,7 +245,7 @@ int apply_all(struct journal *journal, struct firn_error *err)
 static bool is_due(struct journal *journal)
 {
     lock_take(&journal->commit.lock);
-    bool due = journal->published - journal->head >= journal->ring / 2;
+    bool due = space_is_used(journal);
     lock_release(&journal->commit.lock);
     return atomic_exchange(&journal->apply_wanted, false) || due;
 }

@@ -137,7 +137,8 @@ int chain_next(struct chain *chain, struct redo *record, uint64_t *start, struct
         return rc < 0 ? rc : FIRN_EEND;
     rc = check_ranges(chain, record, *start, err);
     if (rc == 0)
-        chain->at = (struct point){*start + record->bytes, record->sequence + 1, record->length};
+        chain->at = (struct point){*start + record->bytes, record->sequence + 1, record->length,
+                                   chain->at.bytes + record->bytes};
     return rc;
 }
 

@@ -161,11 +161,11 @@ void journal_get_info(struct journal *journal, struct journal_info *info)
         .journal_bytes = JOURNAL_START + journal->ring,
     };
     if (journal->options.read_only) {
-        info->pending_bytes = journal->indexed.position - journal->state.from.position;
+        info->pending_bytes = journal->indexed.bytes;
         return;
     }
     lock_take(&journal->commit.lock);
-    info->pending_bytes = journal->tail - journal->head;
+    info->pending_bytes = journal->staged_bytes - journal->applied_bytes;
     lock_release(&journal->commit.lock);
     pthread_mutex_lock(&journal->apply.lock);
     info->applies = journal->apply.applies;

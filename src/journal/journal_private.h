@@ -3,11 +3,12 @@
  * The journal's inside.
  *
  * Positions are virtual: they count bytes from the life's first record on and never go back; the
- * ring in the file is JOURNAL_START plus the position modulo the ring's size. A record never lies
- * across the ring's end: the bytes left there are skipped.
+ * ring in the file is JOURNAL_START plus the position modulo the ring's size. A record that does
+ * not follow the one before stands at the ring's start: what is left of the ring there is skipped.
  *
  * Who may touch what:
- * - commit.lock: tail, head, sequence, staged_length, published, `filling` and `in_flight`.
+ * - commit.lock: tail, head, lap, sequence, staged_length, published, the counts of bytes,
+ * `filling` and `in_flight`.
  * - map_lock (inside commit.lock, where both are needed): the pools, `durable`, `applying` (while
  * it is being applied it is only read), `indexed`.
  * - the committing role: written, next_claim.
@@ -38,6 +39,7 @@ struct point {
     uint64_t position;
     uint64_t sequence; /* of the record behind it */
     uint64_t length;   /* of the main file there */
+    uint64_t bytes;    /* of all records before it since the journal was opened; not stored */
 };
 
 /* The header. */
@@ -79,11 +81,13 @@ struct journal {
     struct firn_file *file;   /* the journal: records */
     struct firn_file *header; /* the journal: its slots, with a descriptor for themselves */
 
-    uint64_t ring; /* bytes; stays while it is open */
-    uint64_t salt; /* of this life's records */
+    uint64_t ring;        /* bytes; stays while it is open */
+    _Atomic uint64_t lap; /* of it that is used, so far; changes under commit.lock */
+    uint64_t salt;        /* of this life's records */
 
     struct commit commit;
     uint64_t tail, head, sequence, staged_length, published;
+    uint64_t staged_bytes, published_bytes, applied_bytes; /* of records */
     struct staged_map filling, in_flight;
 
     pthread_mutex_t map_lock;
@@ -153,11 +157,13 @@ static inline uint64_t ring_offset(const struct journal *journal, uint64_t posit
 
 /* The position at or behind `from` whose offset in the file is `offset`. */
 uint64_t ring_position(const struct journal *journal, uint64_t from, uint64_t offset);
-/* Where a record of `bytes` bytes goes that is staged at `tail`. */
-uint64_t ring_place(const struct journal *journal, uint64_t tail, uint64_t bytes);
+/* With commit.lock: where a record of `bytes` bytes goes that is staged now. */
+uint64_t ring_place(struct journal *journal, uint64_t bytes);
 /* With commit.lock: whether it has room, and space in the file. 0, FIRN_EAGAIN, FIRN_ENOSPC (not
    reserved yet). */
 int space_look(const struct journal *journal, uint64_t start, uint64_t bytes);
+/* With commit.lock: whether so much is durable and not applied that it is time to. */
+bool space_is_used(const struct journal *journal);
 /* Without: sees to it. */
 int space_make(struct journal *journal, uint64_t start, uint64_t bytes, int reason,
                struct firn_error *err);

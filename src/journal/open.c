@@ -10,6 +10,7 @@ enum {
     PAGE = 4096,
     GROUP_BYTES = 1024 * 1024,
     CHANGE_MARGIN = 256 * 1024,
+    LAP_FIRST = 16 * 1024 * 1024,
     RING_USUAL = 64 * 1024 * 1024,
     RING_MOST = 256 * 1024 * 1024,
 };
@@ -385,11 +386,13 @@ static int open_files(struct journal *journal, struct firn_error *err)
 static void begin_ring(struct journal *journal)
 {
     struct point *from = &journal->state.from;
-    from->position = 0;
+    from->position = from->bytes = 0;
     journal->state.ring = ring_bytes(journal, from->length);
     journal->ring = journal->state.ring;
+    atomic_store(&journal->lap, journal->ring < LAP_FIRST ? journal->ring : LAP_FIRST);
     journal->indexed = *from;
     journal->tail = journal->head = journal->published = journal->written = 0;
+    journal->staged_bytes = journal->published_bytes = journal->applied_bytes = 0;
     journal->sequence = journal->next_claim = from->sequence;
     journal->staged_length = from->length;
     atomic_store(&journal->space.reserved_end, JOURNAL_START);

@@ -75,6 +75,7 @@ static void put_record(struct journal *journal, const struct journal_change *cha
     for (int i = 0; i < change->iov_count; i++)
         put(&sink, change->iov[i].iov_base, change->iov[i].iov_len);
     journal->tail = start + bytes;
+    journal->staged_bytes += bytes;
     journal->staged_length = record.length;
 }
 
@@ -102,7 +103,7 @@ static int owe_places(struct journal *journal, size_t ranges, struct firn_error 
 static int provide(struct journal *journal, uint64_t bytes, uint64_t *start, struct firn_error *err)
 {
     size_t more;
-    *start = ring_place(journal, journal->tail, bytes);
+    *start = ring_place(journal, bytes);
     int reason = space_look(journal, *start, bytes);
     if (reason < 0) {
         commit_end(&journal->commit);

@@ -6,7 +6,10 @@
 #include "commit/env.h"
 #include "journal/journal_private.h"
 
-enum { PUT_TOGETHER = 32 }; /* records that are entered without letting go of the lock */
+enum {
+    PUT_TOGETHER = 32, /* records that are entered without letting go of the lock */
+    LARGE = 1024 * 1024,
+};
 
 /* With commit.lock. The filling group becomes the one in flight, and its map with it. */
 static void seal(void *owner)
@@ -41,9 +44,31 @@ static struct commit_buffer *run_end(struct commit_buffer *first, uint64_t *byte
     return buffer;
 }
 
+/*
+ * A large group goes to the disk while the rest of it is copied to the page cache; a durable write
+ * of all of it would do one after the other.
+ */
+static int write_large(struct journal *journal, struct commit_group *group, struct firn_error *err)
+{
+    int rc = 0;
+    for (struct commit_buffer *first = group->first, *end; rc == 0 && first; first = end) {
+        uint64_t bytes = 0;
+        for (end = first; end && end->position == first->position + bytes && bytes < LARGE;
+             end = end->next)
+            bytes += end->used;
+        space_enter(journal, first->position, bytes);
+        rc = commit_write_run(journal->file, first, end, 0, err);
+        if (rc == 0) /* an error is reported by the sync */
+            disk_writeback_start(journal->file, first->position, bytes, NULL);
+    }
+    return rc == 0 ? disk_sync(journal->file, err) : rc;
+}
+
 static int write_runs(struct journal *journal, struct commit_group *group, struct firn_error *err)
 {
     int rc = 0;
+    if (group->bytes > LARGE)
+        return write_large(journal, group, err);
     for (struct commit_buffer *first = group->first, *end; rc == 0 && first; first = end) {
         uint64_t bytes;
         end = run_end(first, &bytes);
@@ -65,7 +90,8 @@ static void enter_record(struct journal *journal, struct commit_walk *walk)
     layers_put_record(&entry, walk, start);
     journal->written = start + record.bytes;
     journal->next_claim = record.sequence + 1;
-    journal->indexed = (struct point){journal->written, journal->next_claim, record.length};
+    journal->indexed = (struct point){journal->written, journal->next_claim, record.length,
+                                      journal->indexed.bytes + record.bytes};
     atomic_fetch_sub_explicit(&journal->owed, (size_t)record.ranges * EXTENT_PLACES,
                               memory_order_relaxed);
 }
@@ -105,6 +131,7 @@ static void publish(void *owner, bool durable)
     struct journal *journal = owner;
     (void)durable;
     journal->published = journal->written;
+    journal->published_bytes = journal->indexed.bytes;
     atomic_store_explicit(&journal->length, journal->indexed.length, memory_order_release);
     if (journal->in_flight.extents.room) {
         pthread_mutex_lock(&journal->map_lock);
@@ -112,7 +139,7 @@ static void publish(void *owner, bool durable)
         pthread_mutex_unlock(&journal->map_lock);
     }
     journal->in_flight = (struct staged_map){0};
-    if (journal->written - journal->head >= journal->ring / 2)
+    if (space_is_used(journal))
         worker_post(env_worker(journal->env), &journal->apply_task);
 }
 
