@@ -359,6 +359,37 @@ static void failed_write_poisons(void **state)
     }
 }
 
+/* What it had staged takes nothing from others in the same environment. */
+static void poisoned_one_is_in_nobodys_way(void **state)
+{
+    struct fixture *f = *state;
+    enum { BYTES = 4096, MANY = 100 };
+    const struct firn_env_options small = {.pool_bytes = 512 * 1024, .manual = true};
+    const struct firn_faulty_fault fault = {
+        .what = FIRN_FAULTY_LOSE, .ops = FIRN_FAULTY_WRITE_DURABLE, .path = "pipe.journal"};
+    struct firn_pipe *poisoned, *other;
+    OK(firn_env_new(&small, &f->options.env, &f->err));
+    f->options.chunk_bytes = BYTES;
+    f->options.initial_chunks = MANY;
+    OK(firn_pipe_open("other", &f->options, &other, &f->err));
+    fixture_open(f);
+    poisoned = f->pipe;
+    fill_and_wait(f, 0, 1, 1);
+    for (uint64_t i = 0; i < MANY; i++)
+        fill(f, i, 1, 2); /* most of the pool */
+    OK(firn_faulty_fail(f->faulty, &fault, NULL, &f->err));
+    FAILS(firn_pipe_flush(f->pipe, &f->err), FIRN_EPOISONED);
+    f->pipe = other;
+    for (uint64_t i = 0; i < (uint64_t)10 * MANY; i++)
+        fill(f, i % MANY, 1, (uint8_t)i);
+    OK(firn_pipe_flush(f->pipe, &f->err));
+    expect_durable(f, MANY - 1, 1, (uint8_t)(10 * MANY - 1));
+    FAILS(firn_pipe_close(poisoned, &f->err), FIRN_EPOISONED);
+    OK(firn_pipe_close(other, &f->err));
+    f->pipe = NULL;
+    assert_int_equal(firn_env_free(f->options.env), 0);
+}
+
 /* A failure while the file is brought up to date: nothing acknowledged is lost. */
 static void failed_apply(void **state)
 {
@@ -419,6 +450,7 @@ int main(void)
         CLOSED_IN(finds_a_damaged_record, manual_simulator),
         CLOSED_IN(finds_what_cannot_be_read, manual_simulator),
         CLOSED_IN(failed_write_poisons, manual_simulator),
+        CLOSED_IN(poisoned_one_is_in_nobodys_way, manual_simulator),
         CLOSED_IN(failed_apply, manual_simulator),
         CLOSED_IN(poisoned_can_be_destroyed, manual_simulator),
     };

@@ -144,6 +144,35 @@ static void later_write_wins(void **state)
     }
 }
 
+/* While it is staged, in one group with others: large writes, of which several overlap. */
+static void reads_what_is_staged(void **state)
+{
+    struct fixture *f = *state;
+    static const uint64_t sizes[] = {100, 4096, 70000};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        uint64_t many = 300000 / sizes[i];
+        fixture_remake(f, sizes[i], many);
+        fill_and_wait(f, 0, many, 1);
+        fill(f, 0, many, 2);
+        fill(f, many / 2, 1, 3);
+        fill(f, many / 4, many / 2, 4);
+        fill(f, many - 1, 1, 5);
+        for (int round = 0; round < 3; round++) {
+            for (uint64_t k = 0; k + 1 < many; k++)
+                expect(f, k, 1, k >= many / 4 && k < many / 4 + many / 2 ? 4 : 2);
+            expect(f, 0, many / 4, 2);
+            expect(f, many / 4, many / 2, 4);
+            expect(f, many - 1, 1, 5);
+            if (round == 0)
+                expect_durable(f, 0, many, 1);
+            if (round == 0)
+                OK(firn_pipe_flush(f->pipe, &f->err));
+            else if (round == 1)
+                fixture_reopen(f);
+        }
+    }
+}
+
 /* ---- grow ---- */
 
 static void grows(void **state)
@@ -416,6 +445,8 @@ int main(void)
         TEST_IN(reads_several_places, on_files),
         TEST_IN(later_write_wins, in_memory),
         TEST_IN(later_write_wins, on_files),
+        TEST_IN(reads_what_is_staged, manual_memory),
+        TEST_IN(reads_what_is_staged, manual_files),
         TEST_IN(grows, in_memory),
         TEST_IN(grows, on_files),
         TEST_IN(writes_and_reads_what_has_grown, in_memory),

@@ -109,6 +109,35 @@ static void overlaps_itself(void **state)
     }
 }
 
+/* So many places that the list of them does not fit a buffer. */
+static void writes_many_places(void **state)
+{
+    struct fixture *f = *state;
+    enum { MANY = 12000, STEP = 7 };
+    fixture_remake(f, CHUNK, MANY);
+    fill_and_wait(f, 0, MANY / 2, 1);
+    struct firn_transaction *transaction = begin(f);
+    for (uint64_t i = 0; i < MANY; i += 2)
+        fill_in(f, transaction, i * STEP % MANY, 1, (uint8_t)(i / 2));
+    fill(f, 0, MANY, 2);
+    commit(f, transaction);
+    fill(f, 10, 3, 3);
+    for (int round = 0; round < 3; round++) {
+        for (uint64_t i = 0; i < MANY; i++) {
+            uint64_t index = i * STEP % MANY;
+            if (index < 10 || index > 12)
+                expect(f, index, 1, i % 2 ? 2 : (uint8_t)(i / 2));
+        }
+        expect(f, 10, 3, 3);
+        if (round == 0)
+            expect_durable(f, 0, MANY / 2, 1);
+        if (round == 0)
+            OK(firn_pipe_flush(f->pipe, &f->err));
+        else if (round == 1)
+            fixture_reopen(f);
+    }
+}
+
 static void empty_one_is_an_error(void **state)
 {
     struct fixture *f = *state;
@@ -313,6 +342,8 @@ int main(void)
         TEST_IN(overlaps_itself, in_memory),
         TEST_IN(overlaps_itself, on_files),
         TEST_IN(overlaps_itself, manual_memory),
+        TEST_IN(writes_many_places, manual_memory),
+        TEST_IN(writes_many_places, manual_files),
         TEST_IN(empty_one_is_an_error, in_memory),
         TEST_IN(empty_one_is_an_error, on_files),
         TEST_IN(abandoned_leaves_nothing, in_memory),
