@@ -19,7 +19,7 @@
 #include "lib/prng.h"
 #include "pipe_machine.h"
 
-static uint64_t all_below = 24, sample = 8, lost_step = 1;
+static uint64_t all_below = 24, sample = 8, lost_step = 1, lap_seeds = 40;
 
 struct figures {
     uint64_t runs, states;
@@ -228,6 +228,62 @@ static void earlier_lives_stay_dead(void **state)
     }
 }
 
+/* ---- laps ---- */
+
+static size_t journal_size(const struct pipe_machine *machine)
+{
+    void *bytes = NULL;
+    size_t size = 0;
+    (void)firn_faulty_get(machine->faulty, PIPE_MACHINE_JOURNAL, FIRN_FAULTY_CURRENT, &bytes, &size,
+                          NULL);
+    free(bytes);
+    return size;
+}
+
+/*
+ * A journal that is not used to its end at first: laps end early while applying keeps up, and get
+ * longer where it does not. The power goes somewhere in it.
+ */
+static void laps_of_any_length(void **state)
+{
+    (void)state;
+    const struct pipe_shape shape = {65536, 40, 40 * 1024 * 1024};
+    static const char operations[] = "fffffffffffffbbwT";
+    size_t longest = 0, shortest = SIZE_MAX;
+    for (uint64_t seed = 1; seed <= lap_seeds; seed++) {
+        struct prng prng = prng_new(seed);
+        struct pipe_machine machine;
+        struct firn_faulty_counts counts;
+        int rc = 0;
+        pipe_machine_init(&machine, &shape);
+        assert_int_equal(pipe_machine_open(&machine), 0);
+        firn_faulty_get_counts(machine.faulty, &counts);
+        if (seed % 4)
+            firn_faulty_crash_at(machine.faulty, counts.mutations + 20 + prng_below(&prng, 60));
+        for (int i = 0; rc == 0 && i < 45; i++) {
+            uint64_t count = 20 + prng_below(&prng, 20);
+            char operation = operations[prng_below(&prng, sizeof operations - 1)];
+            if (operation == 'f')
+                rc = pipe_machine_write(&machine, prng_below(&prng, 40 - count + 1), count);
+            if (rc == 0)
+                rc = pipe_machine_do(&machine, operation);
+        }
+        assert_true(rc == 0 || firn_faulty_is_off(machine.faulty));
+        if (rc == 0 && !pipe_machine_check_reads(&machine))
+            fail_msg("seed %llu: %s", (unsigned long long)seed, machine.why);
+        size_t size = journal_size(&machine);
+        longest = size > longest ? size : longest;
+        shortest = size < shortest ? size : shortest;
+        firn_faulty_power_off(machine.faulty);
+        pipe_machine_close(&machine);
+        assert_int_equal(firn_faulty_restart_random(machine.faulty, seed, NULL), 0);
+        if (!pipe_machine_check_life(&machine))
+            fail_msg("seed %llu: %s", (unsigned long long)seed, machine.why);
+        pipe_machine_done(&machine);
+    }
+    assert_true(longest > 2 * shortest || lap_seeds < 40);
+}
+
 int main(int argc, char **argv)
 {
     const char *effort = getenv("FIRN_TEST_EFFORT");
@@ -235,13 +291,15 @@ int main(int argc, char **argv)
         cmocka_unit_test(recovery_trusts_no_cache),
         cmocka_unit_test(others_take_no_error_away),
         cmocka_unit_test(earlier_lives_stay_dead),
+        cmocka_unit_test(laps_of_any_length),
     };
     if (effort && strcmp(effort, "less") == 0)
-        lost_step = 5;
+        lost_step = lap_seeds = 5;
     if (argc > 1 && strcmp(argv[1], "--full") == 0) {
         all_below = 512;
         sample = 100;
         lost_step = 1;
+        lap_seeds = 400;
     } else {
         alarm(110); /* a deadlock is a failure */
     }
