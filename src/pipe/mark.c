@@ -140,9 +140,11 @@ static bool is_torn_mark(void *owner, const uint8_t *tail, size_t bytes, uint64_
     uint8_t whole[MARK + 1];
     size_t from = (size_t)(mark_place(length) - length);
     make_mark(owner, mark_place(length), nonce, whole);
-    for (size_t i = 0; i < bytes; i++)
-        if (tail[i] && (i < from || i >= from + MARK || tail[i] != whole[i - from]))
+    for (size_t i = 0; i < bytes; i++) {
+        uint8_t there = i >= from && i < from + MARK ? whole[i - from] : 0;
+        if (tail[i] != 0 && tail[i] != there)
             return false;
+    }
     return true;
 }
 

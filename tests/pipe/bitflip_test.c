@@ -201,10 +201,11 @@ static void flip_range(const struct victim *victim, const char *path, uint64_t f
 
 static void print_results(const char *what, const uint64_t results[RESULTS])
 {
+    uint64_t part = results[BEFORE_GROUP] + results[BEFORE_LAST];
     printf("note: %s: %llu refused, %llu without effect, %llu without the last group or part of "
            "it\n",
            what, (unsigned long long)results[REFUSED], (unsigned long long)results[WHOLE],
-           (unsigned long long)(results[BEFORE_GROUP] + results[BEFORE_LAST]));
+           (unsigned long long)part);
 }
 
 static void assert_all(const uint64_t results[RESULTS], enum result result)

@@ -386,10 +386,10 @@ static void journal_cut_off(void **state)
         }
         uint8_t found[CHUNKS * CHUNK], there = 0;
         OK(firn_pipe_read(f->pipe, 0, CHUNKS, found, 0, &f->err));
-        for (uint8_t i = 1; i < CHUNKS; i++)
-            there = found[i * CHUNK] == i ? i : there;
-        for (uint8_t i = 1; i < CHUNKS; i++)
-            expect(f, i, 1, i <= there ? i : 0);
+        for (int i = 1; i < CHUNKS; i++)
+            there = found[i * CHUNK] == i ? (uint8_t)i : there;
+        for (int i = 1; i < CHUNKS; i++)
+            expect(f, (uint64_t)i, 1, i <= there ? (uint8_t)i : 0);
         assert_true(there >= most); /* the longer, the more */
         most = there;
         fixture_close(f);
