@@ -78,8 +78,19 @@ void journal_stop_tasks(struct journal *journal)
     worker_cancel(env_worker(journal->env), &journal->ahead_task);
 }
 
+/* What has no journal is no file of ours: nothing stays beside it. */
+static void release_lock(struct journal *journal, bool ours)
+{
+    char *path = journal->lock && !ours ? with_suffix(journal->path, LOCK) : NULL;
+    if (path)
+        disk_remove(journal->disk, path, NULL);
+    free(path);
+    disk_unlock(journal->disk, journal->lock);
+}
+
 void journal_free(struct journal *journal)
 {
+    bool ours = journal->header != NULL;
     journal_stop_tasks(journal);
     worker_task_done(&journal->apply_task);
     worker_task_done(&journal->ahead_task);
@@ -93,7 +104,7 @@ void journal_free(struct journal *journal)
     disk_close(journal->main);
     disk_close(journal->file);
     disk_close(journal->header);
-    disk_unlock(journal->disk, journal->lock);
+    release_lock(journal, ours);
     if (journal->own_env)
         firn_env_free(journal->env);
     ahead_done(&journal->ahead);

@@ -312,6 +312,8 @@ class Misuse(PipeTest):
         with open(self.pipe, "wb") as file:
             file.write(b"aaaabbbb")
         self.assertEqual(self.firn("read", 1, "-b", 4).stdout, b"bbbb")
+        self.assertIn("chunk size", self.failed("info"))
+        self.assertEqual(os.listdir(self.top), ["cells"], "it was only looked at")
         self.firn("write", 0, "-b", 4, input=b"AAAA")
         self.assertEqual(self.read(), b"AAAAbbbb")
         self.assertIn("4", self.failed("info", "-b", 8))
