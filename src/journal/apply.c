@@ -26,7 +26,11 @@ static int no_memory(struct journal *journal, struct firn_error *err)
                           journal->path);
 }
 
-/* With map_lock: an empty map takes the place of `durable`, with places for all that is staged. */
+/*
+ * With both locks: an empty map takes the place of `durable`, with places for all that is staged.
+ * The committer may be about to publish what it has entered there: that is applied too, and yet
+ * pending until a later round, for what readers find staged is counted from what is published.
+ */
 static int exchange(struct journal *journal)
 {
     struct extents fresh = {0};
@@ -36,7 +40,8 @@ static int exchange(struct journal *journal)
     }
     journal->applying = journal->durable;
     journal->durable = fresh;
-    journal->apply.target = journal->indexed;
+    journal->apply.target = journal->published;
+    journal->apply.length = journal->indexed.length;
     layers_note_places(journal);
     return 0;
 }
@@ -47,9 +52,11 @@ static int start(struct journal *journal, struct firn_error *err)
     uint8_t *buffer = malloc(APPLY_BYTES);
     if (!buffer)
         return no_memory(journal, err);
+    lock_take(&journal->commit.lock);
     pthread_mutex_lock(&journal->map_lock);
     int rc = exchange(journal);
     pthread_mutex_unlock(&journal->map_lock);
+    lock_release(&journal->commit.lock);
     if (rc < 0) {
         free(buffer);
         return no_memory(journal, err);
@@ -67,9 +74,9 @@ static int start(struct journal *journal, struct firn_error *err)
  * How far one write goes that begins with `extent`: ranges that touch, or nearly so. Writing what
  * lies between them anew dirties no page that would stay clean otherwise, and spares calls.
  */
-static uint64_t run_end(struct extent_cursor cursor, uint64_t from, bool *gaps)
+static uint64_t run_end(struct extent_cursor cursor, uint64_t from, uint64_t limit, bool *gaps)
 {
-    uint64_t limit = from + APPLY_BYTES;
+    limit = limit - from < APPLY_BYTES ? limit : from + APPLY_BYTES;
     uint64_t end = extents_get(&cursor).to;
     *gaps = false;
     while (end < limit && extents_next(&cursor)) {
@@ -120,13 +127,13 @@ static int write_some(struct journal *journal, bool *done, struct firn_error *er
 {
     struct apply *apply = &journal->apply;
     struct extent_cursor cursor;
-    *done = !extents_find(&journal->applying, apply->next, &cursor);
+    bool gaps, found = extents_find(&journal->applying, apply->next, &cursor);
+    uint64_t first = found ? extents_get(&cursor).from : UINT64_MAX;
+    uint64_t from = first > apply->next ? first : apply->next;
+    *done = from >= apply->length;
     if (*done)
         return 0;
-    bool gaps;
-    uint64_t first = extents_get(&cursor).from;
-    uint64_t from = first > apply->next ? first : apply->next;
-    uint64_t end = run_end(cursor, from, &gaps);
+    uint64_t end = run_end(cursor, from, apply->length, &gaps);
     int rc = gather(journal, cursor, from, end, gaps, err);
     if (rc == 0)
         rc = disk_write_full(journal->main, apply->buffer, (size_t)(end - from), from, 0, err);
@@ -147,7 +154,7 @@ static int write_step(struct journal *journal, bool *done, struct firn_error *er
     *done = false;
     while (rc == 0 && !*done && apply->bytes - bytes < APPLY_BYTES)
         rc = write_some(journal, done, err);
-    if (rc == 0) /* so that the sync at the end is short; that is the one that tells of errors */
+    if (rc == 0 && apply->next > from) /* the sync at the end is short then, and tells of errors */
         disk_writeback_start(journal->main, from, apply->next - from, NULL);
     return rc;
 }
@@ -199,9 +206,9 @@ static bool is_poisoned(struct journal *journal, struct firn_error *err)
 
 static bool is_behind(struct journal *journal)
 {
-    pthread_mutex_lock(&journal->map_lock);
-    bool behind = journal->indexed.sequence != journal->state.from.sequence;
-    pthread_mutex_unlock(&journal->map_lock);
+    lock_take(&journal->commit.lock);
+    bool behind = journal->published.sequence != journal->state.from.sequence;
+    lock_release(&journal->commit.lock);
     return behind;
 }
 

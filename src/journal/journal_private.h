@@ -34,6 +34,9 @@
 
 enum { JOURNAL_START = SLOTS_BYTES };
 
+/* What files have, and positions and sequence numbers reach: sums of them never overflow. */
+#define JOURNAL_MOST (UINT64_C(1) << 62)
+
 /* A point between two records. */
 struct point {
     uint64_t position;
@@ -61,6 +64,7 @@ struct apply {
     pthread_mutex_t lock;
     bool running;
     struct point target;
+    uint64_t length; /* of the main file: what lies beyond is not applied */
     uint64_t next;   /* offset in the main file up to which it is done */
     uint8_t *buffer; /* while it runs */
     uint64_t applies, bytes, writes;
@@ -86,8 +90,9 @@ struct journal {
     uint64_t salt;        /* of this life's records */
 
     struct commit commit;
-    uint64_t tail, head, sequence, staged_length, published;
-    uint64_t staged_bytes, published_bytes, applied_bytes; /* of records */
+    uint64_t tail, head, sequence, staged_length;
+    struct point published; /* behind the last group whose epoch is durable */
+    uint64_t staged_bytes, applied_bytes; /* of records */
     struct staged_map filling, in_flight;
 
     pthread_mutex_t map_lock;

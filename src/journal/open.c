@@ -402,8 +402,9 @@ static void begin_ring(struct journal *journal)
     journal->ring = journal->state.ring;
     atomic_store(&journal->lap, journal->ring < LAP_FIRST ? journal->ring : LAP_FIRST);
     journal->indexed = *from;
-    journal->tail = journal->head = journal->published = journal->written = 0;
-    journal->staged_bytes = journal->published_bytes = journal->applied_bytes = 0;
+    journal->published = *from;
+    journal->tail = journal->head = journal->written = 0;
+    journal->staged_bytes = journal->applied_bytes = 0;
     journal->sequence = journal->next_claim = from->sequence;
     journal->staged_length = from->length;
     atomic_store(&journal->space.reserved_end, JOURNAL_START);

@@ -38,7 +38,7 @@ static int follow(struct journal *journal, struct staged_map *map, struct commit
         size_t places = (size_t)redo_ranges(header) * EXTENT_PLACES;
         if (extents_reserve(&map->extents, &journal->staged_pool, places) < 0)
             return FIRN_ENOMEM;
-        uint64_t position = ring_position(journal, journal->published,
+        uint64_t position = ring_position(journal, journal->published.position,
                                           map->next.buffer->position + map->next.offset);
         layers_put_record(&entry, &map->next, position);
     }
@@ -151,7 +151,7 @@ static uint64_t fetch_staged(struct journal *journal, const struct piece *piece,
     uint64_t bytes = piece->bytes - done;
     bytes = bytes < COPY_TOGETHER ? bytes : COPY_TOGETHER;
     lock_take(&journal->commit.lock);
-    if (journal->commit.poisoned || piece->position < journal->published)
+    if (journal->commit.poisoned || piece->position < journal->published.position)
         bytes = 0;
     else
         copy_staged(journal, piece, done, to, (size_t)bytes);
@@ -188,7 +188,9 @@ static int fetch(struct journal *journal, const struct piece *piece, uint8_t *to
         return 0;
     if (piece->memory) { /* it sank, or is lost */
         lock_take(&journal->commit.lock);
-        int rc = piece->position < journal->published ? 0 : commit_poisoned(&journal->commit, err);
+        int rc = piece->position < journal->published.position
+                     ? 0
+                     : commit_poisoned(&journal->commit, err);
         lock_release(&journal->commit.lock);
         if (rc < 0)
             return rc;

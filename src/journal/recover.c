@@ -209,6 +209,7 @@ int journal_recover(struct journal *journal, struct firn_error *err)
     if (rc < 0)
         return rc;
     journal->recovered = journal->state.pending;
+    journal->published = journal->indexed;
     atomic_store(&journal->length, journal->indexed.length);
     return journal->options.read_only ? 0 : finish(journal, err);
 }

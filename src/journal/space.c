@@ -46,7 +46,7 @@ uint64_t ring_place(struct journal *journal, uint64_t bytes)
 
 bool space_is_used(const struct journal *journal)
 {
-    return journal->published_bytes - journal->applied_bytes >= lap_of(journal) / 2;
+    return journal->published.bytes - journal->applied_bytes >= lap_of(journal) / 2;
 }
 
 static uint64_t file_limit(const struct journal *journal)

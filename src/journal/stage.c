@@ -83,7 +83,7 @@ static void put_record(struct journal *journal, const struct journal_change *cha
 static int owe_places(struct journal *journal, size_t ranges, struct firn_error *err)
 {
     size_t places = ranges * EXTENT_PLACES;
-    size_t owed = atomic_fetch_add_explicit(&journal->owed, places, memory_order_relaxed) + places;
+    size_t owed = atomic_fetch_add(&journal->owed, places) + places;
     if (atomic_load_explicit(&journal->places, memory_order_relaxed) >= owed)
         return 0;
     pthread_mutex_lock(&journal->map_lock);
@@ -92,7 +92,7 @@ static int owe_places(struct journal *journal, size_t ranges, struct firn_error 
     pthread_mutex_unlock(&journal->map_lock);
     if (rc == 0)
         return 0;
-    atomic_fetch_sub_explicit(&journal->owed, places, memory_order_relaxed);
+    atomic_fetch_sub(&journal->owed, places);
     return firn_error_set(err, rc, 0, "%s: no memory to stage a change", journal->path);
 }
 

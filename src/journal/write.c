@@ -92,8 +92,8 @@ static void enter_record(struct journal *journal, struct commit_walk *walk)
     journal->next_claim = record.sequence + 1;
     journal->indexed = (struct point){journal->written, journal->next_claim, record.length,
                                       journal->indexed.bytes + record.bytes};
-    atomic_fetch_sub_explicit(&journal->owed, (size_t)record.ranges * EXTENT_PLACES,
-                              memory_order_relaxed);
+    layers_note_places(journal); /* before they are owed no more: who stages looks at both */
+    atomic_fetch_sub(&journal->owed, (size_t)record.ranges * EXTENT_PLACES);
 }
 
 static void enter_group(struct journal *journal, struct commit_group *group)
@@ -103,7 +103,6 @@ static void enter_group(struct journal *journal, struct commit_group *group)
         pthread_mutex_lock(&journal->map_lock);
         for (int i = 0; i < PUT_TOGETHER && !walk_ended(&walk); i++)
             enter_record(journal, &walk);
-        layers_note_places(journal);
         pthread_mutex_unlock(&journal->map_lock);
     }
 }
@@ -130,8 +129,7 @@ static void publish(void *owner, bool durable)
 {
     struct journal *journal = owner;
     (void)durable;
-    journal->published = journal->written;
-    journal->published_bytes = journal->indexed.bytes;
+    journal->published = journal->indexed;
     atomic_store_explicit(&journal->length, journal->indexed.length, memory_order_release);
     if (journal->in_flight.extents.room) {
         pthread_mutex_lock(&journal->map_lock);
