@@ -4,13 +4,13 @@
  * them without. What it found stays where it is as long as the reader is inside `grace`, save that
  * what was in memory sinks to the same position of the journal's file.
  */
-#include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "journal/journal_private.h"
 
 enum {
-    PIECES = 64,
+    PIECES = 64,               /* that need no allocation */
     COPY_TOGETHER = 64 * 1024, /* bytes that are copied without letting go of the lock */
     LAYERS = 4,
 };
@@ -20,6 +20,13 @@ struct piece {
     bool in_main;
     uint64_t position; /* in the journal */
     void *memory;      /* the buffer that holds it, or its range's beginning, while it is staged */
+};
+
+/* What a read consists of. Where it has more than there is room for, they are only counted. */
+struct pieces {
+    struct piece few[PIECES];
+    struct piece *at;
+    size_t count, room;
 };
 
 /* ---- finding ---- */
@@ -45,13 +52,17 @@ static int follow(struct journal *journal, struct staged_map *map, struct commit
     return 0;
 }
 
-static void add_piece(struct piece *pieces, size_t *count, const struct piece *piece)
+static void add_piece(struct pieces *pieces, const struct piece *piece)
 {
-    struct piece *last = *count ? &pieces[*count - 1] : NULL;
-    if (last && last->in_main && piece->in_main)
+    bool stored = pieces->count > 0 && pieces->count <= pieces->room;
+    struct piece *last = stored ? &pieces->at[pieces->count - 1] : NULL;
+    if (last && last->in_main && piece->in_main) {
         last->bytes += piece->bytes;
-    else
-        pieces[(*count)++] = *piece;
+        return;
+    }
+    if (pieces->count < pieces->room)
+        pieces->at[pieces->count] = *piece;
+    pieces->count++;
 }
 
 /* The piece that begins at `from`, as the uppermost layer has it; it ends at `to` at the latest. */
@@ -75,9 +86,9 @@ static struct piece find_piece(const struct extents *const layers[LAYERS], uint6
     return (struct piece){.from = from, .bytes = to - from, .in_main = true};
 }
 
-/* With the locks. Returns how many pieces [from, to) has: no more than PIECES. */
-static size_t find_pieces(struct journal *journal, uint64_t from, uint64_t to, bool durable,
-                          struct piece pieces[PIECES])
+/* With the locks. */
+static void find_pieces(struct journal *journal, uint64_t from, uint64_t to, bool durable,
+                        struct pieces *pieces)
 {
     static const struct extents none = {0};
     const struct extents *const layers[LAYERS] = {
@@ -86,27 +97,29 @@ static size_t find_pieces(struct journal *journal, uint64_t from, uint64_t to, b
         &journal->durable,
         &journal->applying,
     };
-    size_t count = 0;
+    pieces->count = 0;
     while (from < to) {
-        assert(count < PIECES);
         struct piece piece = find_piece(layers, from, to);
-        add_piece(pieces, &count, &piece);
+        add_piece(pieces, &piece);
         from += piece.bytes;
     }
-    return count;
 }
 
-static int find_durable(struct journal *journal, uint64_t from, uint64_t to, struct piece *pieces,
-                        size_t *count)
+static int find_durable(struct journal *journal, uint64_t from, uint64_t to, struct pieces *pieces)
 {
     pthread_mutex_lock(&journal->map_lock);
-    *count = find_pieces(journal, from, to, true, pieces);
+    find_pieces(journal, from, to, true, pieces);
     pthread_mutex_unlock(&journal->map_lock);
     return 0;
 }
 
-static int find_staged(struct journal *journal, uint64_t from, uint64_t to, struct piece *pieces,
-                       size_t *count, struct firn_error *err)
+static int no_memory(const struct journal *journal, struct firn_error *err)
+{
+    return firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory to read", journal->path);
+}
+
+static int find_staged(struct journal *journal, uint64_t from, uint64_t to, struct pieces *pieces,
+                       struct firn_error *err)
 {
     struct commit *commit = &journal->commit;
     lock_take(&commit->lock);
@@ -120,10 +133,37 @@ static int find_staged(struct journal *journal, uint64_t from, uint64_t to, stru
     if (rc == 0)
         rc = follow(journal, &journal->filling, &commit->filling);
     if (rc == 0)
-        *count = find_pieces(journal, from, to, false, pieces);
+        find_pieces(journal, from, to, false, pieces);
     pthread_mutex_unlock(&journal->map_lock);
     lock_release(&commit->lock);
-    return rc < 0 ? firn_error_set(err, rc, 0, "%s: no memory to read", journal->path) : 0;
+    return rc < 0 ? no_memory(journal, err) : 0;
+}
+
+static int find(struct journal *journal, uint64_t from, uint64_t to, bool durable,
+                struct pieces *pieces, struct firn_error *err)
+{
+    return durable || journal->options.read_only ? find_durable(journal, from, to, pieces)
+                                                 : find_staged(journal, from, to, pieces, err);
+}
+
+/* All of them as of one moment, so they are looked for again once there is room. */
+static int find_all(struct journal *journal, uint64_t from, uint64_t to, bool durable,
+                    struct pieces *pieces, struct firn_error *err)
+{
+    int rc;
+    *pieces = (struct pieces){.at = pieces->few, .room = PIECES};
+    while ((rc = find(journal, from, to, durable, pieces, err)) == 0 &&
+           pieces->count > pieces->room) {
+        size_t room = pieces->count + pieces->count / 2;
+        struct piece *more = malloc(room * sizeof *more);
+        if (!more)
+            return no_memory(journal, err);
+        if (pieces->at != pieces->few)
+            free(pieces->at);
+        pieces->at = more;
+        pieces->room = room;
+    }
+    return rc;
 }
 
 /* ---- fetching ---- */
@@ -200,21 +240,20 @@ static int fetch(struct journal *journal, const struct piece *piece, uint8_t *to
 
 /* ---- reading ---- */
 
-/* One slice: whole units, with at most one piece each. */
+/* One slice: whole units. */
 static int read_slice(struct journal *journal, uint64_t from, uint64_t to, bool durable,
                       uint8_t *buffer, struct firn_error *err)
 {
-    struct piece pieces[PIECES];
-    size_t count = 0;
+    struct pieces pieces;
     int phase = grace_enter(&journal->grace);
-    int rc = durable || journal->options.read_only
-                 ? find_durable(journal, from, to, pieces, &count)
-                 : find_staged(journal, from, to, pieces, &count, err);
-    for (size_t i = 0; rc == 0 && i < count; i++) {
-        rc = fetch(journal, &pieces[i], buffer, err);
-        buffer += pieces[i].bytes;
+    int rc = find_all(journal, from, to, durable, &pieces, err);
+    for (size_t i = 0; rc == 0 && i < pieces.count; i++) {
+        rc = fetch(journal, &pieces.at[i], buffer, err);
+        buffer += pieces.at[i].bytes;
     }
     grace_exit(&journal->grace, phase);
+    if (pieces.at != pieces.few)
+        free(pieces.at);
     return rc;
 }
 

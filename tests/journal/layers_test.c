@@ -81,11 +81,32 @@ static void keeps_what_is_not_published(void **state)
     owner_expect(owner, 1100, 2, 2000, false);
 }
 
+/* A read of more pieces than there is room for without an allocation. */
+static void reads_many_pieces(void **state)
+{
+    struct owner *owner = *state;
+    uint8_t wanted[2000], found[2000];
+    memset(wanted, 9, sizeof wanted);
+    owner_write(owner, 1000, wanted, sizeof wanted);
+    owner_force(owner);
+    for (uint8_t i = 0; i < 200; i++) {
+        wanted[i * 10u] = i;
+        owner_write(owner, 1000 + i * 10u, wanted + i * 10u, 1);
+    }
+    OK(journal_read(owner->journal, 1000, 2000, 2000, false, found, &owner->err));
+    assert_memory_equal(found, wanted, sizeof wanted);
+    owner_expect(owner, 1000, 9, 2000, true);
+    owner_force(owner);
+    OK(journal_read(owner->journal, 1000, 2000, 2000, true, found, &owner->err));
+    assert_memory_equal(found, wanted, sizeof wanted);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(frees_what_is_published_only, owner_setup, owner_teardown),
         cmocka_unit_test_setup_teardown(keeps_what_is_not_published, owner_setup, owner_teardown),
+        cmocka_unit_test_setup_teardown(reads_many_pieces, owner_setup, owner_teardown),
     };
     return cmocka_run_group_tests_name("journal/layers", tests, NULL, NULL);
 }
