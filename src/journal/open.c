@@ -440,6 +440,8 @@ static int open_parts(struct journal *journal, struct firn_error *err)
     if (rc == 0)
         rc = journal->kind->accept(journal->owner, journal->state.about, journal->state.from.length,
                                    &journal->options.change_bytes, err);
+    if (rc == 0)
+        rc = check_limit(journal, journal->state.from.length, err);
     if (rc == 0 && !journal->options.read_only)
         rc = connect_env(journal, err);
     if (rc == 0 && !journal->options.read_only)
