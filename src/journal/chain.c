@@ -104,20 +104,21 @@ static int check_ranges(struct chain *chain, const struct redo *record, uint64_t
 {
     uint64_t left = record->bytes - REDO_HEADER - (uint64_t)record->ranges * REDO_RANGE;
     uint32_t count = 0;
-    for (uint32_t first = 0; first < record->ranges; first += count) {
+    bool good = record->length <= JOURNAL_MOST;
+    for (uint32_t first = 0; good && first < record->ranges; first += count) {
         const uint8_t *table;
         int rc = chain_table(chain, record, start, first, &table, &count, err);
         if (rc < 0)
             return rc;
-        for (uint32_t i = 0; i < count; i++) {
+        for (uint32_t i = 0; good && i < count; i++) {
             uint64_t offset = load_be_u64(table + (size_t)i * REDO_RANGE);
             uint64_t bytes = load_be_u64(table + (size_t)i * REDO_RANGE + 8);
-            if (bytes == 0 || bytes > left || offset > UINT64_MAX - bytes)
-                left = UINT64_MAX;
+            good = bytes > 0 && bytes <= left && bytes <= record->length &&
+                   offset <= record->length - bytes;
             left -= bytes;
         }
     }
-    if (left == 0)
+    if (good && left == 0)
         return 0;
     return firn_error_set(err, FIRN_EDAMAGED, 0, "%s: the record at byte %llu contradicts itself",
                           chain->journal->journal_path,
@@ -161,14 +162,19 @@ int chain_table(struct chain *chain, const struct redo *record, uint64_t start, 
 
 /* ---- behind the end ---- */
 
-/* 1: a record stands at `offset` that was written when more was durable than the chain has. */
+/*
+ * 1: a record stands at `offset` that was written when more was durable than the chain has. Those
+ * of one round that claim so don't overlap: together they can't have more bytes than the file. It
+ * is no journal's where they do, and to go on might take days.
+ */
 static int refutes_end(struct chain *chain, uint64_t offset, struct firn_error *err)
 {
     struct redo record;
     int rc = read_header(chain, offset, &record, err);
-    if (rc == 1 && record.claim <= chain->at.sequence)
-        rc = 0;
-    return rc == 1 ? check_crc(chain, offset, &record, err) : rc;
+    if (rc < 0 || rc == 0 || record.claim <= chain->at.sequence)
+        return rc < 0 ? rc : 0;
+    chain->searched += record.bytes;
+    return chain->searched > chain->file_size ? 1 : check_crc(chain, offset, &record, err);
 }
 
 static int refuted(const struct chain *chain, uint64_t offset, struct firn_error *err)

@@ -22,6 +22,8 @@ enum {
     AT_REST = AT_ABOUT + JOURNAL_ABOUT,
 };
 
+enum { PAGE = 4096 };
+
 static int check_body(const uint8_t *body)
 {
     for (int i = AT_REST; i < SLOT_ROOM; i++)
@@ -29,7 +31,12 @@ static int check_body(const uint8_t *body)
             return FIRN_EFORMAT;
     if (load_be_u32(body + AT_PENDING) > 1)
         return FIRN_EFORMAT;
-    return load_be_u64(body + AT_RING) ? 0 : FIRN_EDAMAGED;
+    uint64_t ring = load_be_u64(body + AT_RING);
+    bool possible = ring > 0 && ring % PAGE == 0 && ring <= JOURNAL_MOST &&
+                    load_be_u64(body + AT_POSITION) <= JOURNAL_MOST &&
+                    load_be_u64(body + AT_SEQUENCE) <= JOURNAL_MOST &&
+                    load_be_u64(body + AT_LENGTH) <= JOURNAL_MOST;
+    return possible ? 0 : FIRN_EDAMAGED;
 }
 
 static const struct slot_kind slot_kind = {

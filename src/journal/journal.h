@@ -104,7 +104,11 @@ struct journal_range {
     uint64_t bytes;  /* at least 1 */
 };
 
-/* The new content of the ranges, one after another, is what `iov` holds. */
+/*
+ * The new content of the ranges, one after another, is what `iov` holds. They lie within the length
+ * that the main file has with the change. What a shorter length cuts off is not zeroed: where the
+ * file may have been longer before, a larger length comes with ranges that cover what is new.
+ */
 struct journal_change {
     const struct journal_range *ranges;
     size_t range_count;

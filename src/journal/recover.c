@@ -121,7 +121,11 @@ static int check_pending(struct journal *journal, uint64_t size, struct firn_err
 {
     uint8_t nonce[JOURNAL_NONCE];
     uint64_t length = journal->indexed.length;
-    int rc = journal->kind->find_mark(journal->owner, journal->main, length, nonce, err);
+    int rc = journal->kind->accept(journal->owner, journal->state.about, length,
+                                   &journal->options.change_bytes, err);
+    if (rc < 0)
+        return rc;
+    rc = journal->kind->find_mark(journal->owner, journal->main, length, nonce, err);
     if (rc == FIRN_ENOENT)
         return journal->replayed == 0
                    ? check_tail(journal, length, size, err)
@@ -177,16 +181,23 @@ static int rewrite(struct journal *journal, struct firn_error *err)
     return rc;
 }
 
-/* The mark too: taking it away may have failed on storage, and succeeded in the page cache. */
+/*
+ * The mark too: taking it away may have failed on storage, and succeeded in the page cache. And the
+ * records are checked once more: what was written anew was read anew, and the system may have
+ * dropped the page, of which storage has something else, in between.
+ */
 static int finish(struct journal *journal, struct firn_error *err)
 {
     struct head same = journal->state;
+    uint64_t records;
     if (!same.pending)
         return journal->slots_differ ? head_store(journal, &same, err) : 0;
     journal->head = same.from.position;
     int rc = head_store(journal, &same, err);
     if (rc == 0)
         rc = rewrite(journal, err);
+    if (rc == 0)
+        rc = recover_count(journal, &records, err);
     if (rc == 0)
         rc = journal->kind->mark(journal->owner, journal->main, journal->indexed.length, same.nonce,
                                  err);
