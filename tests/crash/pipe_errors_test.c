@@ -18,10 +18,17 @@
 
 #include "pipe_machine.h"
 
-static const char script[] = "wWmtTbgwdfcpogWLLLbLwTgcaLtfLbmgLcdT";
-
-static const struct pipe_shape shapes[] = {{16, 12, 0}, {600, 40, 0}};
-enum { SHAPES = sizeof shapes / sizeof *shapes };
+/* The last one for groups that are written in parts. */
+static const struct scene {
+    struct pipe_shape shape;
+    const char *script;
+    uint64_t step; /* every so many-th call fails */
+} scenes[] = {
+    {{16, 12, 0}, "wWmtTbgwdfcpogWLLLbLwTgcaLtfLbmgLcdT", 1},
+    {{600, 40, 0}, "wWmtTbgwdfcpogWLLLbLwTgcaLtfLbmgLcdT", 1},
+    {{65536, 20, UINT64_C(8) << 20}, "TLgLbwLcL", 3},
+};
+enum { SCENES = sizeof scenes / sizeof *scenes };
 
 struct kind {
     const char *name;
@@ -64,7 +71,7 @@ enum { KINDS = sizeof kinds / sizeof *kinds };
 
 struct run {
     const struct kind *kind;
-    int shape;
+    int scene;
     uint64_t at;
     bool hit;
     uint64_t reported;
@@ -117,7 +124,7 @@ static bool check_failure(struct run *run, struct pipe_machine *machine, char op
  */
 static bool run_script(struct run *run, struct pipe_machine *machine)
 {
-    for (const char *operation = script; *operation; operation++) {
+    for (const char *operation = scenes[run->scene].script; *operation; operation++) {
         if (!machine->pipe && machine->model.count > 1)
             return true;
         if (!machine->pipe && pipe_machine_open(machine) < 0) {
@@ -165,7 +172,7 @@ static bool run_fault(struct run *run)
 {
     const struct kind *kind = run->kind;
     struct pipe_machine machine;
-    pipe_machine_init(&machine, &shapes[run->shape]);
+    pipe_machine_init(&machine, &scenes[run->scene].shape);
     struct firn_faulty_fault fault = {
         .what = kind->what,
         .ops = kind->ops,
@@ -195,9 +202,9 @@ static bool run_fault(struct run *run)
 static void try_kind(const struct kind *kind, uint64_t step)
 {
     uint64_t runs = 0, failures = 0, reported = 0;
-    for (int shape = 0; shape < SHAPES; shape++) {
-        struct run run = {.kind = kind, .shape = shape, .hit = true};
-        for (run.at = 1; run.hit; run.at += step) {
+    for (int scene = 0; scene < SCENES; scene++) {
+        struct run run = {.kind = kind, .scene = scene, .hit = true};
+        for (run.at = 1; run.hit; run.at += step * scenes[scene].step) {
             run.reported = 0;
             bool good = run_fault(&run);
             runs++;
@@ -205,7 +212,7 @@ static void try_kind(const struct kind *kind, uint64_t step)
             failures += !good;
             if (!good && failures <= 8)
                 printf("failed: %s\n  again: test-crash-pipe_errors '%s' %d %llu\n", run.why,
-                       kind->name, shape, (unsigned long long)run.at);
+                       kind->name, scene, (unsigned long long)run.at);
         }
     }
     printf("note: %s: %llu places, %llu reported\n", kind->name, (unsigned long long)runs,
@@ -223,7 +230,7 @@ static void every_call_fails(void **state)
 
 static int repeat(char **argv)
 {
-    struct run run = {.shape = atoi(argv[2]) % SHAPES, .at = strtoull(argv[3], NULL, 10)};
+    struct run run = {.scene = atoi(argv[2]) % SCENES, .at = strtoull(argv[3], NULL, 10)};
     for (int i = 0; i < KINDS; i++)
         if (strcmp(kinds[i].name, argv[1]) == 0)
             run.kind = &kinds[i];

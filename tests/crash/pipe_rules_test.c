@@ -284,14 +284,63 @@ static void laps_of_any_length(void **state)
     assert_true(longest > 2 * shortest || lap_seeds < 40);
 }
 
+/* Up to where the next group is one that has records at the ring's end and at its start. */
+static void fill_ring(struct pipe_machine *machine)
+{
+    const struct pipe_shape shape = {65536, 20, 8 * 1024 * 1024};
+    pipe_machine_init(machine, &shape);
+    assert_int_equal(pipe_machine_open(machine), 0);
+    for (int i = 0; i < 6; i++) {
+        assert_int_equal(pipe_machine_write(machine, 0, 20), 0);
+        assert_int_equal(pipe_machine_do(machine, 'f'), 0);
+        assert_int_equal(pipe_machine_do(machine, 'b'), 0);
+    }
+}
+
+/*
+ * A large group is written in parts, of which any may survive. Where its first record is torn, the
+ * second one, which stands at the ring's start, does not count.
+ */
+static void group_across_the_rings_end(void **state)
+{
+    (void)state;
+    bool off = true;
+    uint64_t points = 0, refused = 0;
+    for (uint64_t point = 1; off; point++) {
+        struct pipe_machine machine;
+        struct firn_faulty_counts counts;
+        fill_ring(&machine);
+        assert_int_equal(pipe_machine_write(&machine, 12, 7), 0);
+        assert_int_equal(pipe_machine_write(&machine, 0, 10), 0);
+        assert_int_equal(pipe_machine_do(&machine, 'w'), 0);
+        firn_faulty_get_counts(machine.faulty, &counts);
+        firn_faulty_crash_at(machine.faulty, counts.mutations + point);
+        refused += pipe_machine_do(&machine, 'f') < 0;
+        off = firn_faulty_is_off(machine.faulty);
+        pipe_machine_close(&machine);
+        for (uint64_t seed = 0; off && seed < 40; seed++) {
+            struct pipe_machine outcome;
+            pipe_machine_copy(&machine, &outcome);
+            assert_int_equal(firn_faulty_restart_random(outcome.faulty, seed, NULL), 0);
+            if (!pipe_machine_check_life(&outcome))
+                fail_msg("point %llu, seed %llu: %s", (unsigned long long)point,
+                         (unsigned long long)seed, outcome.why);
+            pipe_machine_done(&outcome);
+        }
+        points += off;
+        pipe_machine_done(&machine);
+    }
+    assert_true(points >= 2);
+    assert_int_equal(refused, points);
+}
+
 int main(int argc, char **argv)
 {
     const char *effort = getenv("FIRN_TEST_EFFORT");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(recovery_trusts_no_cache),
-        cmocka_unit_test(others_take_no_error_away),
-        cmocka_unit_test(earlier_lives_stay_dead),
-        cmocka_unit_test(laps_of_any_length),
+        cmocka_unit_test(recovery_trusts_no_cache),   cmocka_unit_test(others_take_no_error_away),
+        cmocka_unit_test(earlier_lives_stay_dead),    cmocka_unit_test(laps_of_any_length),
+        cmocka_unit_test(group_across_the_rings_end),
     };
     if (effort && strcmp(effort, "less") == 0)
         lost_step = lap_seeds = 5;

@@ -112,21 +112,24 @@ static const struct explore_ops pipe_ops = {
 
 /*
  * Chunks smaller than a sector, within one page, which the growth never leaves; chunks across
- * sectors and pages, with a mark that moves when it grows; and a ring that is about to turn.
+ * sectors and pages, with a mark that moves when it grows; a ring that is about to turn; and groups
+ * that are written in parts.
  */
 struct scene {
     const char *name;
     struct pipe_shape shape;
     const char *setup;      /* "": created by the first operation */
     const char *operations; /* of the sequences */
+    bool slow;              /* so less of it */
 };
 
 static const struct scene scenes[] = {
-    {"small", {16, 12, 0}, "WcT", PIPE_MACHINE_OPERATIONS},
-    {"created", {16, 12, 0}, "", "wtWgcb"},
-    {"pages", {600, 13, 0}, "WcT", PIPE_MACHINE_OPERATIONS},
-    {"ring", {600, 40, 0}, "LLw", "LLwtWgcb"},
-    {"bytes", {1, 90, 0}, "W", "wtTgcb"},
+    {"small", {16, 12, 0}, "WcT", PIPE_MACHINE_OPERATIONS, false},
+    {"created", {16, 12, 0}, "", "wtWgcb", false},
+    {"pages", {600, 13, 0}, "WcT", PIPE_MACHINE_OPERATIONS, false},
+    {"ring", {600, 40, 0}, "LLw", "LLwtWgcb", false},
+    {"bytes", {1, 90, 0}, "W", "wtTgcb", false},
+    {"parts", {65536, 20, UINT64_C(8) << 20}, "TL", "LwgcbT", true},
 };
 enum { SCENES = sizeof scenes / sizeof *scenes };
 
@@ -141,11 +144,24 @@ static const struct effort usual = {3, 2, {96, 32, 6, 1, 60}};
 static const struct effort less = {2, 3, {16, 6, 2, 2, 100}};
 static const struct effort *chosen = &usual;
 
+static struct explore_effort effort_for(const struct scene *scene)
+{
+    struct explore_effort effort = chosen->each;
+    if (scene->slow) {
+        effort.all_below /= 8;
+        effort.sample /= 8;
+        effort.tears /= 2;
+        effort.crash_step *= 2;
+        effort.again *= 5;
+    }
+    return effort;
+}
+
 static struct explore explore_scene(const struct scene *scene, char *name, size_t size)
 {
     snprintf(name, size, "test-crash-pipe_sequences --scene %s", scene->name);
     return (struct explore){.ops = &pipe_ops,
-                            .effort = chosen->each,
+                            .effort = effort_for(scene),
                             .kind = &scene->shape,
                             .name = name,
                             .setup = scene->setup};
@@ -155,10 +171,10 @@ static void sequences(void **state)
 {
     const struct scene *scene = *state;
     char name[80];
+    unsigned longest = chosen->length - (scene->slow ? 1 : 0);
     struct explore explore = explore_scene(scene, name, sizeof name);
-    for (unsigned length = 1; length <= chosen->length; length++)
-        explore_all(&explore, scene->operations, length, length < chosen->length ? 1 : chosen->step,
-                    "fc");
+    for (unsigned length = 1; length <= longest; length++)
+        explore_all(&explore, scene->operations, length, length < longest ? 1 : chosen->step, "fc");
     printf("note: %s: %llu crash states explored (and %llu of interrupted recoveries; %llu met "
            "twice), %llu failed\n",
            scene->name, (unsigned long long)explore.states,
