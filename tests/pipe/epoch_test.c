@@ -2,7 +2,8 @@
 /*
  * The epoch that a write gets is the one that makes it durable. A write that falls into the time in
  * which a group is on its way to the journal belongs to the next one: tried from inside the
- * journal's durable write, and with many threads that wait, and a power loss at some moment.
+ * journal's durable write, and with many threads that wait, until the power is lost, the process
+ * dies, or a write is lost, at some moment.
  *
  * Arguments: none: some rounds; SEED ROUNDS: so many, from this seed on.
  */
@@ -234,6 +235,28 @@ static void check_writer(struct fixture *f, const struct writer *writer, uint64_
     }
 }
 
+/* What ends the life of the pipe while its writers are at it. */
+static void end_it(struct fixture *f, struct prng *prng)
+{
+    static const unsigned ops[] = {FIRN_FAULTY_WRITE_DURABLE, FIRN_FAULTY_SYNC,
+                                   FIRN_FAULTY_WRITE | FIRN_FAULTY_WRITE_DURABLE};
+    const struct firn_faulty_fault fault = {.what = prng_below(prng, 2) ? FIRN_FAULTY_LOSE
+                                                                        : FIRN_FAULTY_FAIL,
+                                            .ops = ops[prng_below(prng, 3)]};
+    const struct firn_faulty_fault at_last = {.times = FIRN_FAULTY_ALWAYS}; /* whatever it is */
+    uint64_t kind = prng_below(prng, 4);
+    if (kind == 0)
+        firn_faulty_kill(f->faulty);
+    else if (kind == 1)
+        firn_faulty_power_off(f->faulty);
+    else
+        OK(firn_faulty_fail(f->faulty, &fault, NULL, &f->err));
+    if (kind > 1)
+        sched_yield();
+    if (kind > 1)
+        OK(firn_faulty_fail(f->faulty, &at_last, NULL, &f->err));
+}
+
 static uint64_t one_round(struct fixture *f, uint64_t seed)
 {
     struct prng prng = prng_new(seed);
@@ -255,12 +278,14 @@ static uint64_t one_round(struct fixture *f, uint64_t seed)
     }
     while (atomic_load(&count) < enough)
         sched_yield();
-    firn_faulty_power_off(f->faulty);
+    end_it(f, &prng);
     for (int i = 0; i < WRITERS; i++)
         pthread_join(writers[i].thread, NULL);
     firn_pipe_close(f->pipe, NULL);
     f->pipe = NULL;
-    OK(firn_faulty_restart_random(f->faulty, prng_next(&prng), &f->err));
+    firn_faulty_clear(f->faulty, 0);
+    if (firn_faulty_is_off(f->faulty) || prng_below(&prng, 2))
+        OK(firn_faulty_restart_random(f->faulty, prng_next(&prng), &f->err));
     fixture_open(f);
     for (int i = 0; i < WRITERS; i++)
         check_writer(f, &writers[i], seed);
@@ -279,7 +304,7 @@ static void acknowledged_survives_threads(void **state)
     uint64_t count = 0;
     for (uint64_t seed = first_seed; seed < first_seed + rounds; seed++)
         count += one_round(f, seed);
-    printf("note: %llu acknowledged writes of %d threads, %llu losses of power\n",
+    printf("note: %llu acknowledged writes of %d threads, %llu sudden ends\n",
            (unsigned long long)count, WRITERS, (unsigned long long)rounds);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writers, transactions, readers, growth, verification and closing of one pipe at the same time, on
- * a memory disk, with a journal so small that it is applied all the time. What the chunks say is
- * checked; that nothing races is the sanitizer's business.
+ * Writers, transactions, readers, growth, verification and closing of one pipe at the same time, in
+ * RAM and on files in turn, with a journal so small that it is applied all the time. What the
+ * chunks say is checked; that nothing races is the sanitizer's business.
  *
  * Arguments: none: a few rounds; --seconds=N: rounds for so long.
  */
@@ -313,6 +313,7 @@ static void *wait_to_the_end(void *arg)
 
 static struct firn_disk *disk;
 static struct firn_env *env;
+static char path[80];
 
 static const struct firn_pipe_options options = {
     .chunk_bytes = BYTES,
@@ -328,7 +329,7 @@ static struct firn_pipe *open_pipe(void)
     struct firn_error err = {0};
     own.disk = disk;
     own.env = env;
-    if (firn_pipe_open("pipe", &own, &pipe, &err) < 0)
+    if (firn_pipe_open(path, &own, &pipe, &err) < 0)
         fail_msg("opening: %s", err.message);
     return pipe;
 }
@@ -405,16 +406,25 @@ static void all_at_once(void **state)
     (void)state;
     uint64_t changes = 0, reads = 0, done = 0;
     time_t end = time(NULL) + (time_t)seconds;
-    assert_int_equal(firn_disk_memory_new(&disk, NULL), 0);
+    const char *tmp = getenv("TMPDIR");
+    char dir[64];
+    struct firn_disk *memory;
+    snprintf(dir, sizeof dir, "%s/firn-threads-XXXXXX", tmp ? tmp : "/tmp");
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(firn_disk_memory_new(&memory, NULL), 0);
+    assert_int_equal(memory->ops->make_dir(memory, "tmp", NULL), 0);
     assert_int_equal(firn_env_new(NULL, &env, NULL), 0);
     for (; seconds ? time(NULL) < end : done < rounds; done++) {
         struct shared shared = {.seed = done + 1, .rounds = writes};
+        disk = done % 2 ? firn_disk_posix() : memory;
+        snprintf(path, sizeof path, "%s/pipe", done % 2 ? dir : "tmp");
         one_round(&shared);
         changes += atomic_load(&shared.changes);
         reads += atomic_load(&shared.reads);
     }
     assert_int_equal(firn_env_free(env), 0);
-    firn_disk_free(disk);
+    firn_disk_free(memory);
+    assert_int_equal(rmdir(dir), 0);
     printf("note: %llu rounds: %llu changes, %llu chunks read meanwhile\n",
            (unsigned long long)done, (unsigned long long)changes, (unsigned long long)reads);
 }
