@@ -67,6 +67,19 @@ static void refuses_impossible_options(void **state)
     fixture_open(f);
 }
 
+/* A storage of another version of the interface. */
+static void refuses_a_storage_that_is_incomplete(void **state)
+{
+    struct fixture *f = *state;
+    const struct firn_disk_ops *ops = f->disk->ops;
+    struct firn_disk_ops less = *ops;
+    less.size = offsetof(struct firn_disk_ops, sleep);
+    f->disk->ops = &less;
+    refused(f, FIRN_EINVAL);
+    f->disk->ops = ops;
+    fixture_open(f);
+}
+
 static void refuses_what_is_too_large(void **state)
 {
     struct fixture *f = *state;
@@ -388,6 +401,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CLOSED_IN(refuses_impossible_options, in_memory),
+        CLOSED_IN(refuses_a_storage_that_is_incomplete, manual_memory),
         CLOSED_IN(refuses_what_is_too_large, in_memory),
         CLOSED_IN(refuses_what_is_too_large, on_files),
         CLOSED_IN(remembers_the_chunks_size, in_memory),

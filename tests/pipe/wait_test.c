@@ -399,6 +399,36 @@ static void watch_is_woken_by_the_background(void **state)
     }
 }
 
+static int (*event_with_descriptor)(struct firn_disk *, struct firn_event **, int *,
+                                    struct firn_error *);
+
+static int event_without_descriptor(struct firn_disk *disk, struct firn_event **event, int *fd,
+                                    struct firn_error *err)
+{
+    int rc = event_with_descriptor(disk, event, fd, err);
+    if (rc == 0)
+        *fd = -1;
+    return rc;
+}
+
+/* A storage of somebody's own, which has wake-ups, but no descriptors. */
+static void watch_wants_descriptors(void **state)
+{
+    struct fixture *f = *state;
+    const struct firn_disk_ops *ops = f->disk->ops;
+    struct firn_disk_ops without = *ops;
+    struct firn_pipe_watch *opened = NULL;
+    int fd = -7;
+    event_with_descriptor = ops->event_new;
+    without.event_new = event_without_descriptor;
+    f->disk->ops = &without;
+    FAILS(firn_pipe_watch_open(f->pipe, 1, &opened, &fd, &f->err), FIRN_ENOTSUP);
+    f->disk->ops = ops;
+    assert_null(opened);
+    assert_int_equal(fd, -7);
+    fill_and_wait(f, 0, 1, 1);
+}
+
 static void watch_without_descriptors(void **state)
 {
     struct fixture *f = *state;
@@ -435,6 +465,7 @@ int main(void)
         TEST_IN(watch_tells_of_errors, manual_simulator),
         TEST_IN(watch_is_woken_by_the_background, on_files),
         TEST_IN(watch_without_descriptors, manual_simulator),
+        TEST_IN(watch_wants_descriptors, manual_memory),
     };
     return cmocka_run_group_tests_name("wait", tests, NULL, NULL);
 }
