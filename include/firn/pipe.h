@@ -7,6 +7,7 @@
  * its chunks or with none. No chunk is ever torn.
  *
  * Files. `PATH` holds the chunks, from byte 0; beside it stand `PATH.journal` and `PATH.lock`.
+ * (Of a symbolic link: beside the file that it leads to.)
  * Every write goes to the journal first, and to the file later. While a pipe is in use, and after a
  * crash, the file is longer by a mark, and only right together with its journal. Closed, it is a
  * plain file of chunks; the journal then remembers their size and number and nothing else.

@@ -142,6 +142,12 @@ void journal_free(struct journal *journal);
 /* Removes the lock's file, and lets the lock go. */
 int journal_remove_lock(struct journal *journal, struct firn_error *err);
 
+/* ---- its names (links.c) ---- */
+
+/* `path`, or, if that is a symbolic link, where it leads. FIRN_ETOOBIG, FIRN_EINVAL. */
+int links_follow(struct firn_disk *disk, const char *path, char found[DISK_PATH_SIZE],
+                 struct firn_error *err);
+
 /* ---- the header (head.c) ---- */
 
 /* Reads the slots: FIRN_ENOENT (no file), FIRN_EDAMAGED, FIRN_EFORMAT. */

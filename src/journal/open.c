@@ -49,7 +49,8 @@ static void release(struct journal *journal)
     free(journal);
 }
 
-static struct journal *new_journal(const struct journal_options *options,
+/* `path` is the main file's, links followed. */
+static struct journal *new_journal(const struct journal_options *options, const char *path,
                                    const struct journal_kind *kind, void *owner)
 {
     struct journal *journal = calloc(1, sizeof *journal);
@@ -59,8 +60,8 @@ static struct journal *new_journal(const struct journal_options *options,
     journal->owner = owner;
     journal->options = *options;
     journal->disk = options->disk ? options->disk : firn_disk_posix();
-    journal->path = with_suffix(options->path, "");
-    journal->journal_path = with_suffix(options->path, ".journal");
+    journal->path = with_suffix(path, "");
+    journal->journal_path = with_suffix(path, ".journal");
     journal->dir = malloc(DISK_PATH_SIZE);
     if (!journal->path || !journal->journal_path || !journal->dir) {
         release(journal);
@@ -456,10 +457,15 @@ static int open_parts(struct journal *journal, struct firn_error *err)
 int journal_open(const struct journal_options *options, const struct journal_kind *kind,
                  void *owner, struct journal **out, struct firn_error *err)
 {
-    struct journal *journal = new_journal(options, kind, owner);
+    char path[DISK_PATH_SIZE];
+    struct firn_disk *disk = options->disk ? options->disk : firn_disk_posix();
+    int rc = links_follow(disk, options->path, path, err);
+    if (rc < 0)
+        return rc;
+    struct journal *journal = new_journal(options, path, kind, owner);
     if (!journal)
         return firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory to open it", options->path);
-    int rc = open_parts(journal, err);
+    rc = open_parts(journal, err);
     if (rc < 0) {
         journal_free(journal);
         return rc;
