@@ -191,6 +191,8 @@ int life_begin(struct journal *journal, struct firn_error *err);
 void life_nonce(struct journal *journal, uint8_t nonce[JOURNAL_NONCE]);
 /* Nothing is pending any more: mark off, header clean, journal short. */
 int life_end(struct journal *journal, struct firn_error *err);
+/* The file has its header, and no records. */
+int life_shorten(struct journal *journal, struct firn_error *err);
 
 /* ---- staging (stage.c) ---- */
 

@@ -96,7 +96,7 @@ void life_nonce(struct journal *journal, uint8_t nonce[JOURNAL_NONCE])
     pthread_mutex_unlock(&journal->head_lock);
 }
 
-static int shorten(struct journal *journal, struct firn_error *err)
+int life_shorten(struct journal *journal, struct firn_error *err)
 {
     uint64_t size;
     int rc = disk_size_of(journal->file, &size, err);
@@ -114,5 +114,5 @@ int life_end(struct journal *journal, struct firn_error *err)
     next.pending = false;
     if (rc == 0)
         rc = head_store(journal, &next, err);
-    return rc == 0 ? shorten(journal, err) : rc;
+    return rc == 0 ? life_shorten(journal, err) : rc;
 }

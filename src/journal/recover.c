@@ -181,6 +181,14 @@ static int rewrite(struct journal *journal, struct firn_error *err)
     return rc;
 }
 
+/* A crash while it was closed may have left one slot torn, or the records, which count no more. */
+static int leave_clean(struct journal *journal, struct firn_error *err)
+{
+    const struct head same = journal->state;
+    int rc = journal->slots_differ ? head_store(journal, &same, err) : 0;
+    return rc == 0 && journal->file ? life_shorten(journal, err) : rc;
+}
+
 /*
  * The mark too: taking it away may have failed on storage, and succeeded in the page cache. And the
  * records are checked once more: what was written anew was read anew, and the system may have
@@ -191,7 +199,7 @@ static int finish(struct journal *journal, struct firn_error *err)
     struct head same = journal->state;
     uint64_t records;
     if (!same.pending)
-        return journal->slots_differ ? head_store(journal, &same, err) : 0;
+        return leave_clean(journal, err);
     journal->head = same.from.position;
     int rc = head_store(journal, &same, err);
     if (rc == 0)

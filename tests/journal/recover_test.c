@@ -136,6 +136,26 @@ static void reads_what_is_pending(void **state)
     owner->options.read_only = false;
 }
 
+/* The power went when the header was clean, before the records were cut off. */
+static void cuts_off_what_is_left(void **state)
+{
+    struct owner *owner = *state;
+    const struct firn_faulty_fault fault = {.ops = FIRN_FAULTY_TRUNCATE, .path = JOURNAL};
+    struct journal *journal = owner->journal;
+    size_t size;
+    owner_fill(owner, 1000, 1, 1000);
+    OK(firn_faulty_fail(owner->faulty, &fault, NULL, &owner->err));
+    owner->journal = NULL;
+    assert_int_equal(journal_close(journal, &owner->err), FIRN_EIO);
+    free(owner_load(owner, JOURNAL, &size));
+    assert_true(size > SLOTS_BYTES);
+    owner_open(owner);
+    owner_expect(owner, 1000, 1, 1000, true);
+    owner_close(owner);
+    free(owner_load(owner, JOURNAL, &size));
+    assert_int_equal(size, SLOTS_BYTES);
+}
+
 /* A change that was possible when the file was made is not with these options: refused at once. */
 static void refuses_too_small_a_journal(void **state)
 {
@@ -156,6 +176,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(fails_anywhere, owner_setup, owner_teardown),
         cmocka_unit_test_setup_teardown(recovers_on_a_full_disk, owner_setup, owner_teardown),
         cmocka_unit_test_setup_teardown(reads_what_is_pending, owner_setup, owner_teardown),
+        cmocka_unit_test_setup_teardown(cuts_off_what_is_left, owner_setup, owner_teardown),
         cmocka_unit_test_setup_teardown(refuses_too_small_a_journal, owner_setup, owner_teardown),
     };
     return cmocka_run_group_tests_name("journal/recover", tests, NULL, NULL);
