@@ -217,11 +217,56 @@ def recovery_seeds():
     yield "forged-checkpoint", program(1, build, [bytes([11, 0, 2, 1, 0])], life=life)
 
 
+# Numbers are what a journal writes where the byte before them is below 0xe0.
+def range_of(unit, at):
+    return struct.pack("<BHBB", unit, at, 0, 0)
+
+
+def record(*ranges):
+    return bytes([2 * len(ranges), 0]) + b"".join(ranges) + bytes(5)
+
+
+def journal_files(flags, *records, chunk=2, chunks=39, position=0, end=b"\0\0\0", life=None):
+    header = bytes([3, 0]) + struct.pack("<HB", position, 0) + bytes(4)
+    life = bytes([4, 0, 9, 1, 0, 1, 8, 14, 3, 0]) if life is None else life
+    return (bytes([flags, chunk, chunks]) + header + bytes([len(records)]) + b"".join(records) +
+            end + life)
+
+
+def journal_seeds():
+    damaged_slot, no_journal, no_mark, other_mark, leave_chunk, no_main, short = (
+        1, 2, 4, 8, 16, 32, 64)
+    one, two = record(range_of(0, 30)), record(range_of(1, 0), range_of(3, 300))
+    grown = bytes([0, 0xe4]) + bytes(5)
+    yield "empty", journal_files(0)
+    yield "one", journal_files(0, one)
+    yield "several", journal_files(0, one, two, one, two)
+    yield "large-chunks", journal_files(0, one, two, one, two, chunk=5, chunks=3)
+    yield "wraps", journal_files(0, two, two, two, position=16000)
+    yield "unaligned", journal_files(0, one, record(range_of(0x40, 77), range_of(0x43, 78)))
+    yield "many-ranges", journal_files(0, bytes([129, 0]) + range_of(0x40, 500) * 64 + bytes(5))
+    yield "missing-record", journal_files(0, one, b"\xe9", one)
+    yield "bytes-between", journal_files(0, one, b"\xe4abcd", one)
+    yield "longer", journal_files(0, one, grown, end=b"\0\1\0")
+    yield "flipped", journal_files(0, one, two, end=b"\0\0\1\1\x81")
+    yield "damaged-slot", (bytes([damaged_slot, 2, 39, 3, 0, 0, 0, 0]) + bytes(4) + b"\x10\0" +
+                           bytes([1]) + one + bytes(3) + b"\4\0\2\0\0")
+    yield "no-journal", journal_files(no_journal | short)
+    yield "marked-without-journal", journal_files(no_journal)
+    yield "no-mark", journal_files(no_mark, one)
+    yield "no-mark-needed", journal_files(no_mark)
+    yield "other-mark", journal_files(other_mark, one)
+    yield "chunk-not-named", journal_files(leave_chunk, one)
+    yield "no-file", journal_files(no_main, one)
+    yield "short", journal_files(short, one)
+
+
 def main():
     root = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "corpus"
     for target, seeds in (("batch", batch_seeds), ("index", index_seeds), ("scan", scan_seeds),
                           ("checkpoint", checkpoint_seeds), ("named", named_seeds),
-                          ("recovery", recovery_seeds), ("unpack", unpack_seeds)):
+                          ("recovery", recovery_seeds), ("journal", journal_seeds),
+                          ("unpack", unpack_seeds)):
         (root / target).mkdir(parents=True, exist_ok=True)
         for name, data in seeds():
             (root / target / name).write_bytes(data)
