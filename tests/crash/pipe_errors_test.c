@@ -24,9 +24,9 @@ static const struct scene {
     const char *script;
     uint64_t step; /* every so many-th call fails */
 } scenes[] = {
-    {{16, 12, 0}, "wWmtTbgwdfcpogWLLLbLwTgcaLtfLbmgLcdT", 1},
-    {{600, 40, 0}, "wWmtTbgwdfcpogWLLLbLwTgcaLtfLbmgLcdT", 1},
-    {{65536, 20, UINT64_C(8) << 20}, "TLgLbwLcL", 3},
+    {{16, 12, 0, false}, "wWmtTbgwdfcpogWLLLbLwTgcaLtfLbmgLcdT", 1},
+    {{600, 40, 0, false}, "wWmtTbgwdfcpogWLLLbLwTgcaLtfLbmgLcdT", 1},
+    {{65536, 20, UINT64_C(8) << 20, false}, "TLgLbwLcL", 3},
 };
 enum { SCENES = sizeof scenes / sizeof *scenes };
 

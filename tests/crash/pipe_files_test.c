@@ -20,7 +20,8 @@
 
 enum { ALL_BELOW = 300, SAMPLE = 60 };
 
-static const struct pipe_shape shapes[] = {{16, 12, 0}, {600, 40, 0}, {1, 90, 0}};
+static const struct pipe_shape shapes[] = {
+    {16, 12, 0, false}, {600, 40, 0, false}, {1, 90, 0, false}};
 enum { SHAPES = sizeof shapes / sizeof *shapes };
 
 /* ---- crash points ---- */

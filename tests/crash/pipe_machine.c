@@ -8,7 +8,13 @@
 
 #include <firn/log.h>
 
-enum { SEVERAL = 3, GROW_BY = 2, JOURNAL_LEAST = 64 * 1024, JOURNAL_CLEAN = 16 * 1024 };
+enum {
+    SEVERAL = 3,
+    GROW_BY = 2,
+    MUCH_MORE = 500,
+    JOURNAL_LEAST = 64 * 1024,
+    JOURNAL_CLEAN = 16 * 1024
+};
 
 static bool wrong(struct pipe_machine *machine, const char *format, ...) FIRN_PRINTF(2, 3);
 
@@ -66,6 +72,7 @@ static int open_with(struct pipe_machine *machine, bool read_only)
         .chunk_bytes = machine->shape.chunk_bytes,
         .initial_chunks = machine->shape.chunks,
         .read_only = read_only,
+        .refuse_when_full = machine->shape.refuse,
         .journal_bytes = machine->shape.journal_bytes ? machine->shape.journal_bytes
                          : least > JOURNAL_LEAST      ? least
                                                       : JOURNAL_LEAST,
@@ -252,6 +259,19 @@ static int write_large(struct pipe_machine *machine)
     return rc == 0 ? wait_last(machine, false) : rc;
 }
 
+/* Growth is a shorter change than a write; one that is refused was begun before. */
+static int write_until_refused(struct pipe_machine *machine)
+{
+    int rc = 0;
+    while (rc == 0)
+        rc = pipe_machine_write(machine, place(machine, machine->model.counter, 1), 1);
+    while (rc == FIRN_EAGAIN && (rc = pipe_machine_grow(machine, 1)) == 0)
+        rc = FIRN_EAGAIN;
+    if (rc == FIRN_EAGAIN)
+        rc = pipe_machine_grow(machine, MUCH_MORE);
+    return rc == FIRN_EAGAIN ? 0 : rc;
+}
+
 int pipe_machine_do(struct pipe_machine *machine, char operation)
 {
     uint64_t n = machine->model.counter * 3u;
@@ -286,6 +306,8 @@ int pipe_machine_do(struct pipe_machine *machine, char operation)
         return flush(machine);
     case 'o':
         return wait_last(machine, true);
+    case 'R':
+        return write_until_refused(machine);
     case 'c':
         return reopen(machine);
     case 'b':

@@ -14,6 +14,7 @@
 struct pipe_shape {
     uint64_t chunk_bytes, chunks;
     uint64_t journal_bytes; /* 0: the least */
+    bool refuse;            /* when the journal is full */
 };
 
 struct pipe_machine {
@@ -32,7 +33,8 @@ struct pipe_machine {
  * p a transaction, and then a plain write to one of its chunks. Durable: W, T write and transaction
  * that are waited for; g grow; f flush; o force the last epoch. L write as much as half of the
  * journal holds and wait, so that the ring turns. b background work; c close and open again; a
- * begin a transaction and abandon it.
+ * begin a transaction and abandon it. Where the journal refuses when it is full: R write until it
+ * does, and try to grow then.
  */
 #define PIPE_MACHINE_OPERATIONS "wmtdpWTgfcb"
 

@@ -35,6 +35,8 @@ static int one_operation(struct pipe_machine *machine, struct prng *prng)
     static const char operations[] = "wwwwwwmmmttttddppWWTTTgggffobbbbcaLLL";
     uint64_t chunks = pipe_model_last(&machine->model)->count;
     char operation = operations[choose(prng, sizeof operations - 1)];
+    if (machine->shape.refuse && choose(prng, 20) == 0 && chunks < CHUNKS_MOST)
+        operation = 'R';
     if (operation == 'g' && chunks >= CHUNKS_MOST)
         operation = 'w';
     if (operation == 'g')
@@ -78,6 +80,9 @@ static const char *live(struct pipe_machine *machine, struct prng *prng, struct 
     for (uint64_t i = 0; i < count && machine->pipe; i++) {
         int rc = one_operation(machine, prng);
         figures->operations++;
+        if (rc == FIRN_EAGAIN && machine->shape.refuse && machine->pipe &&
+            (rc = pipe_machine_do(machine, 'f')) == 0)
+            pipe_machine_background(machine);
         if (rc < 0 && (firn_faulty_is_off(machine->faulty) || (faults && !machine->pipe)))
             return NULL;
         if (rc < 0 && faults && is_poisoned(machine))
@@ -137,7 +142,8 @@ static struct pipe_shape some_shape(struct prng *prng)
 {
     static const uint64_t chunk_bytes[] = {1, 3, 16, 64, 100, 512, 600, 4096};
     return (struct pipe_shape){.chunk_bytes = chunk_bytes[choose(prng, 8)],
-                               .chunks = 4 + choose(prng, 60)};
+                               .chunks = 4 + choose(prng, 60),
+                               .refuse = choose(prng, 4) == 0};
 }
 
 static uint64_t first_seed = 1, seeds = 400;

@@ -122,9 +122,9 @@ static void recovery_trusts_no_cache(void **state)
         struct pipe_shape shape;
         const char *script;
     } scenes[] = {
-        {{16, 12, 0}, "TtfTgTc"},
-        {{600, 13, 0}, "TtfgTcT"},
-        {{600, 40, 0}, "LtfLLbTL"},
+        {{16, 12, 0, false}, "TtfTgTc"},
+        {{600, 13, 0, false}, "TtfgTcT"},
+        {{600, 40, 0, false}, "LtfLLbTL"},
     };
     struct figures figures = {0};
     for (size_t i = 0; i < sizeof scenes / sizeof *scenes; i++) {
@@ -171,7 +171,7 @@ static void others_take_no_error_away(void **state)
     for (int i = 0; i < 2; i++) {
         struct thief thief = {.path = paths[i]};
         struct pipe_machine machine;
-        const struct pipe_shape shape = {600, 40, 0};
+        const struct pipe_shape shape = {600, 40, 0, false};
         struct firn_faulty_fault fault = {.what = FIRN_FAULTY_CALL,
                                           .ops = FIRN_FAULTY_WRITE_DURABLE | FIRN_FAULTY_SYNC,
                                           .path = paths[i],
@@ -206,7 +206,7 @@ static void others_take_no_error_away(void **state)
 static void earlier_lives_stay_dead(void **state)
 {
     (void)state;
-    const struct pipe_shape shape = {600, 13, 0};
+    const struct pipe_shape shape = {600, 13, 0, false};
     for (uint64_t seed = 0; seed < 60; seed++) {
         struct pipe_machine machine;
         pipe_machine_init(&machine, &shape);
@@ -247,7 +247,7 @@ static size_t journal_size(const struct pipe_machine *machine)
 static void laps_of_any_length(void **state)
 {
     (void)state;
-    const struct pipe_shape shape = {65536, 40, 40 * 1024 * 1024};
+    const struct pipe_shape shape = {65536, 40, 40 * 1024 * 1024, false};
     static const char operations[] = "fffffffffffffbbwT";
     size_t longest = 0, shortest = SIZE_MAX;
     for (uint64_t seed = 1; seed <= lap_seeds; seed++) {
@@ -287,7 +287,7 @@ static void laps_of_any_length(void **state)
 /* Up to where the next group is one that has records at the ring's end and at its start. */
 static void fill_ring(struct pipe_machine *machine)
 {
-    const struct pipe_shape shape = {65536, 20, 8 * 1024 * 1024};
+    const struct pipe_shape shape = {65536, 20, 8 * 1024 * 1024, false};
     pipe_machine_init(machine, &shape);
     assert_int_equal(pipe_machine_open(machine), 0);
     for (int i = 0; i < 6; i++) {

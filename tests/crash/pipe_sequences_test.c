@@ -124,12 +124,13 @@ struct scene {
 };
 
 static const struct scene scenes[] = {
-    {"small", {16, 12, 0}, "WcT", PIPE_MACHINE_OPERATIONS, false},
-    {"created", {16, 12, 0}, "", "wtWgcb", false},
-    {"pages", {600, 13, 0}, "WcT", PIPE_MACHINE_OPERATIONS, false},
-    {"ring", {600, 40, 0}, "LLw", "LLwtWgcb", false},
-    {"bytes", {1, 90, 0}, "W", "wtTgcb", false},
-    {"parts", {65536, 20, UINT64_C(8) << 20}, "TL", "LwgcbT", true},
+    {"small", {16, 12, 0, false}, "WcT", PIPE_MACHINE_OPERATIONS, false},
+    {"created", {16, 12, 0, false}, "", "wtWgcb", false},
+    {"pages", {600, 13, 0, false}, "WcT", PIPE_MACHINE_OPERATIONS, false},
+    {"ring", {600, 40, 0, false}, "LLw", "LLwtWgcb", false},
+    {"bytes", {1, 90, 0, false}, "W", "wtTgcb", false},
+    {"refused", {16, 12, 0, true}, "W", "RgWfbc", false},
+    {"parts", {65536, 20, UINT64_C(8) << 20, false}, "TL", "LwgcbT", true},
 };
 enum { SCENES = sizeof scenes / sizeof *scenes };
 

@@ -218,7 +218,7 @@ static void assert_all(const uint64_t results[RESULTS], enum result result)
 static uint64_t step = 1;
 static bool full;
 
-static const struct pipe_shape small = {16, 12, 0};
+static const struct pipe_shape small = {16, 12, 0, false};
 static const char some[] = "WtTgWw";
 
 /* One slot suffices. */
@@ -282,7 +282,7 @@ static void turned_ring(void **state)
     (void)state;
     struct victim victim = {0};
     uint64_t results[RESULTS] = {0};
-    make_victim(&victim, &(struct pipe_shape){600, 40, 0}, "LLLLTwfLW", 't');
+    make_victim(&victim, &(struct pipe_shape){600, 40, 0, false}, "LLLLTwfLW", 't');
     flip_range(&victim, PIPE_MACHINE_JOURNAL, 0, victim.journal_size, full ? 1 : 31 * step,
                results);
     print_results("a ring that turned", results);
