@@ -123,7 +123,7 @@ uint64_t journal_most(const struct journal *journal, size_t ranges);
 
 /*
  * Stages a change; later ranges of it win over earlier ones. The errors are those of
- * firn_pipe_write, save FIRN_EINVAL and FIRN_ERANGE.
+ * firn_pipe_write, save FIRN_EINVAL; FIRN_ERANGE: a range is empty, or beyond the length.
  */
 int journal_stage(struct journal *journal, const struct journal_change *change, uint64_t *epoch,
                   struct firn_error *err);

@@ -4,6 +4,7 @@
  * Nothing is given out before all is at hand: room in the ring, space in the file, buffers, and the
  * places in the map that it will take when it is durable.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "base/bytes.h"
@@ -50,6 +51,26 @@ static struct commit_buffer *last_buffer(struct journal *journal, uint64_t start
     return last;
 }
 
+static uint64_t length_after(const struct journal *journal, const struct journal_change *change)
+{
+    return change->set_length ? change->length : journal->staged_length;
+}
+
+/* With commit.lock: what recovery would not believe is not staged. */
+static int check_ranges(const struct journal *journal, const struct journal_change *change,
+                        struct firn_error *err)
+{
+    uint64_t length = length_after(journal, change);
+    bool good = length <= JOURNAL_MOST;
+    for (size_t i = 0; good && i < change->range_count; i++) {
+        const struct journal_range *range = &change->ranges[i];
+        good = range->bytes > 0 && range->bytes <= length && range->offset <= length - range->bytes;
+    }
+    return good ? 0
+                : firn_error_set(err, FIRN_ERANGE, 0, "%s: a change beyond its %llu bytes",
+                                 journal->path, (unsigned long long)length);
+}
+
 static void put_record(struct journal *journal, const struct journal_change *change, uint64_t start,
                        uint64_t bytes)
 {
@@ -61,7 +82,7 @@ static void put_record(struct journal *journal, const struct journal_change *cha
         .salt = journal->salt,
         .bytes = (uint32_t)bytes,
         .ranges = (uint32_t)change->range_count,
-        .length = change->set_length ? change->length : journal->staged_length,
+        .length = length_after(journal, change),
     };
     uint8_t header[REDO_HEADER];
     redo_encode(&record, header);
@@ -74,6 +95,7 @@ static void put_record(struct journal *journal, const struct journal_change *cha
     }
     for (int i = 0; i < change->iov_count; i++)
         put(&sink, change->iov[i].iov_base, change->iov[i].iov_len);
+    assert(sink.offset == ring_offset(journal, start) + bytes);
     journal->tail = start + bytes;
     journal->staged_bytes += bytes;
     journal->staged_length = record.length;
@@ -128,7 +150,9 @@ static int stage(struct journal *journal, const struct journal_change *change, u
     while (rc == COMMIT_AGAIN);
     if (rc < 0)
         return rc;
-    rc = owe_places(journal, change->range_count, err);
+    rc = check_ranges(journal, change, err);
+    if (rc == 0)
+        rc = owe_places(journal, change->range_count, err);
     if (rc == 0) {
         put_record(journal, change, start, bytes);
         uint64_t given = commit_staged(&journal->commit, bytes, 1, true);

@@ -325,11 +325,33 @@ static void becomes_shorter_and_longer(void **state)
     owner_expect(owner, OWNER_LENGTH + 100, 2, 200, true);
 }
 
+/* Recovery would refuse them, and with them all that came later. */
+static void refuses_what_lies_beyond(void **state)
+{
+    static const struct {
+        uint64_t offset, bytes;
+    } cases[] = {{OWNER_LENGTH, 10}, {OWNER_LENGTH - 9, 10}, {100, 0}, {UINT64_MAX - 5, 10}};
+    struct owner *owner = *state;
+    uint8_t bytes[10] = {0};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct journal_range range = {cases[i].offset, cases[i].bytes};
+        const struct iovec iov = {bytes, (size_t)cases[i].bytes};
+        const struct journal_change change = {&range, 1, &iov, 1, false, 0};
+        assert_int_equal(journal_stage(owner->journal, &change, NULL, &owner->err), FIRN_ERANGE);
+    }
+    const struct journal_change huge = {NULL, 0, NULL, 0, true, UINT64_MAX};
+    assert_int_equal(journal_stage(owner->journal, &huge, NULL, &owner->err), FIRN_ERANGE);
+    owner_fill(owner, OWNER_LENGTH - 10, 1, 10);
+    owner_kill(owner);
+    owner_open(owner);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(follows_the_model, report),
         cmocka_unit_test_setup_teardown(later_ranges_win, owner_setup, owner_teardown),
+        cmocka_unit_test_setup_teardown(refuses_what_lies_beyond, owner_setup, owner_teardown),
         cmocka_unit_test_setup_teardown(becomes_shorter_and_longer, owner_setup, owner_teardown),
     };
     return cmocka_run_group_tests_name("journal/ranges", tests, NULL, NULL);
