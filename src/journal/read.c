@@ -4,6 +4,7 @@
  * them without. What it found stays where it is as long as the reader is inside `grace`, save that
  * what was in memory sinks to the same position of the journal's file.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,6 +55,7 @@ static int follow(struct journal *journal, struct staged_map *map, struct commit
 
 static void add_piece(struct pieces *pieces, const struct piece *piece)
 {
+    assert(pieces->at);
     bool stored = pieces->count > 0 && pieces->count <= pieces->room;
     struct piece *last = stored ? &pieces->at[pieces->count - 1] : NULL;
     if (last && last->in_main && piece->in_main) {
