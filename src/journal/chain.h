@@ -11,7 +11,7 @@ struct chain {
     uint64_t salt;
     uint64_t file_size;
     uint64_t searched; /* bytes of records behind the end */
-    uint8_t *window; /* CHAIN_WINDOW bytes of the file, from window_from on */
+    uint8_t *window;   /* CHAIN_WINDOW bytes of the file, from window_from on */
     uint64_t window_from;
     size_t window_bytes;
 };

@@ -91,7 +91,7 @@ struct journal {
 
     struct commit commit;
     uint64_t tail, head, sequence, staged_length;
-    struct point published; /* behind the last group whose epoch is durable */
+    struct point published;               /* behind the last group whose epoch is durable */
     uint64_t staged_bytes, applied_bytes; /* of records */
     struct staged_map filling, in_flight;
 
