@@ -268,7 +268,7 @@ static void expect_content(struct world *world, const struct bytes *wanted, cons
 
 static void expect_unchanged(const struct world *world, struct firn_disk *disk, const char *what)
 {
-    bool has_main, has_journal;
+    bool has_main = false, has_journal = false;
     require(disk_exists(disk, MAIN_FILE, &has_main, NULL) == 0 &&
                 disk_exists(disk, JOURNAL_FILE, &has_journal, NULL) == 0,
             "looking for the files");
