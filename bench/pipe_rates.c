@@ -2,13 +2,16 @@
 /*
  * Chunks at random, many a second: writers that wait, staging without waiting, and all of it in the
  * file at the end. The baseline of the last one is a durable write of the same bytes, in order, in
- * blocks of 1 MiB, into a file of zeros; the pipe's own file was written once before, too.
+ * blocks of 1 MiB, into a file of zeros; the pipe's own file was written once before, too. Beside
+ * it stand the same chunks written to their places by bare calls, any of which a crash may keep,
+ * lose or tear. New files are compared with each other.
  */
 #include "bench.h"
 #include "crew.h"
 #include "pipe.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -222,6 +225,40 @@ static uint64_t write_in_order(struct bench *bench, int fd, uint64_t bytes)
     return rc < 0 ? 0 : taken;
 }
 
+/* The same chunks at the same places of a file; nothing is safe before the sync at the end. */
+static uint64_t write_scattered(struct bench *bench, int fd, size_t chunk_bytes, unsigned bits)
+{
+    uint8_t bytes[CHUNK_MOST];
+    fill_bytes(bytes, sizeof bytes);
+    uint64_t start = now_ns();
+    bool written = true;
+    for (uint64_t i = 0; written && i < UINT64_C(1) << bits; i++) {
+        off_t at = (off_t)(scatter(i, bits) * chunk_bytes);
+        written = pwrite(fd, bytes, chunk_bytes, at) == (ssize_t)chunk_bytes;
+    }
+    if (written && fdatasync(fd) == 0)
+        return now_ns() - start;
+    (void)bench_fail(bench, "bare writes: %s", strerror(errno));
+    return 0;
+}
+
+/* The same into a new file, with one sync at the end. */
+static uint64_t write_new(struct bench *bench, uint64_t bytes)
+{
+    char path[BENCH_PATH];
+    path_in(bench, "new", path);
+    uint64_t start = now_ns();
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    bool written = fd >= 0 && bare_write_all(fd, bytes) && fdatasync(fd) == 0;
+    uint64_t taken = now_ns() - start;
+    if (!written)
+        (void)bench_fail(bench, "%s: %s", path, strerror(errno));
+    if (fd >= 0)
+        (void)close(fd);
+    remove_file(bench, "new");
+    return written ? taken : 0;
+}
+
 static double mb_per_second(uint64_t bytes, uint64_t ns)
 {
     return (double)bytes * 1e3 / (double)ns;
@@ -233,9 +270,11 @@ static int applied_run(struct bench *bench, int fd, uint64_t bytes, size_t chunk
     unsigned bits = 0;
     while (chunk << bits < bytes)
         bits++;
-    uint64_t fresh = write_and_close(bench, chunk, bits);
+    uint64_t bare_fresh = write_new(bench, bytes);
+    uint64_t fresh = bare_fresh ? write_and_close(bench, chunk, bits) : 0;
     uint64_t bare = fresh ? write_in_order(bench, fd, bytes) : 0;
-    uint64_t again = bare ? write_and_close(bench, chunk, bits) : 0;
+    uint64_t scattered = bare ? write_scattered(bench, fd, chunk, bits) : 0;
+    uint64_t again = scattered ? write_and_close(bench, chunk, bits) : 0;
     struct firn_pipe *pipe = NULL;
     if (open_pipe(bench, NULL, &pipe) < 0 || destroy_pipe(bench, pipe) < 0)
         return -1;
@@ -246,8 +285,14 @@ static int applied_run(struct bench *bench, int fd, uint64_t bytes, size_t chunk
     snprintf(name, sizeof name, "random chunks of %zu bytes, all in the file", chunk);
     bench_add(bench, name, "MB/s", AIM_RATIO_LEAST, 0.35, mb_per_second(bytes, again),
               (double)bare / (double)again);
-    snprintf(name, sizeof name, "random chunks of %zu bytes, created with it", chunk);
-    bench_add(bench, name, "MB/s", AIM_NONE, 0, mb_per_second(bytes, fresh), 0);
+    snprintf(name, sizeof name, "bare writes of the same %zu bytes there, one sync", chunk);
+    bench_add(bench, name, "MB/s", AIM_NONE, 0, mb_per_second(bytes, scattered),
+              (double)bare / (double)scattered);
+    bench_add(bench, "bare write of a new file, in order, one sync", "MB/s", AIM_NONE, 0,
+              mb_per_second(bytes, bare_fresh), 0);
+    snprintf(name, sizeof name, "random chunks of %zu bytes, of a new pipe", chunk);
+    bench_add(bench, name, "MB/s", AIM_NONE, 0, mb_per_second(bytes, fresh),
+              (double)bare_fresh / (double)fresh);
     return 0;
 }
 
