@@ -40,6 +40,12 @@ uint64_t wait_now_ns(void);
 /* Now plus `ns`; WAIT_FOREVER where that is beyond the end of time. */
 uint64_t wait_deadline(uint64_t ns);
 
+/* WAIT_FOREVER where it is more than can be counted. */
+static inline uint64_t wait_ns_of_us(uint64_t microseconds)
+{
+    return microseconds > WAIT_FOREVER / 1000 ? WAIT_FOREVER : microseconds * 1000;
+}
+
 /* The word begins at 0. */
 void wait_word_init(struct wait_word *word);
 /* Nobody waits, wakes or is about to any more. */

@@ -81,7 +81,7 @@ enum commit_background {
 
 struct commit_options {
     enum commit_background background;
-    uint64_t delay_ns;
+    uint64_t delay_ns; /* WAIT_FOREVER: never by itself */
     uint64_t bytes;
     bool refuse; /* no free buffer: FIRN_EAGAIN instead of waiting */
 };

@@ -184,7 +184,7 @@ static void schedule(struct commit *commit, bool first, bool crossed)
     if (crossed)
         worker_post(worker, &commit->task);
     else if (first)
-        worker_post_at(worker, &commit->task, wait_now_ns() + commit->options.delay_ns);
+        worker_post_at(worker, &commit->task, wait_deadline(commit->options.delay_ns));
 }
 
 uint64_t commit_staged(struct commit *commit, uint64_t bytes, uint64_t items, bool background)

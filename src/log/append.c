@@ -420,8 +420,7 @@ int firn_log_wait_epoch(struct firn_log *log, uint64_t epoch, uint64_t timeout_u
 {
     if (log->options.read_only)
         return firn_error_set(err, FIRN_EREADONLY, 0, "%s: opened read-only", log->dir);
-    uint64_t timeout_ns = timeout_us > UINT64_MAX / 1000 ? WAIT_FOREVER : timeout_us * 1000;
-    return commit_wait(&log->commit, epoch, timeout_ns, err);
+    return commit_wait(&log->commit, epoch, wait_ns_of_us(timeout_us), err);
 }
 
 int firn_log_flush(struct firn_log *log, struct firn_error *err)

@@ -157,7 +157,7 @@ void follow_sleep(struct firn_log *log, uint32_t seen, uint64_t deadline)
 
 int firn_log_wait(struct firn_log *log, uint64_t index, uint64_t timeout_us, struct firn_error *err)
 {
-    uint64_t ns = timeout_us > UINT64_MAX / 1000 ? WAIT_FOREVER : timeout_us * 1000;
+    uint64_t ns = wait_ns_of_us(timeout_us);
     uint64_t deadline = ns == WAIT_FOREVER ? WAIT_FOREVER : wait_deadline(ns);
     uint64_t truncations = atomic_load(&log->truncations);
     for (;;) {

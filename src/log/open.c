@@ -159,7 +159,7 @@ static int start_commit(struct firn_log *log, struct firn_error *err)
 {
     struct commit_options options = {
         .background = log->options.durability == FIRN_DURABILITY_OS ? COMMIT_WRITE : COMMIT_DURABLE,
-        .delay_ns = log->options.group_delay_us * 1000,
+        .delay_ns = wait_ns_of_us(log->options.group_delay_us),
         .bytes = log->options.group_bytes,
         .refuse = log->options.refuse_when_full,
     };

@@ -66,18 +66,13 @@ int firn_pipe_write(struct firn_pipe *pipe, uint64_t index, const struct iovec *
 
 /* ---- durability ---- */
 
-static uint64_t to_ns(uint64_t microseconds)
-{
-    return microseconds >= WAIT_FOREVER / 1000 ? WAIT_FOREVER : microseconds * 1000;
-}
-
 int firn_pipe_wait_epoch(struct firn_pipe *pipe, uint64_t epoch, uint64_t timeout_us,
                          struct firn_error *err)
 {
     int rc = pipe_enter_to_write(pipe, err);
     if (rc < 0)
         return rc;
-    rc = commit_wait(journal_commit(pipe->journal), epoch, to_ns(timeout_us), err);
+    rc = commit_wait(journal_commit(pipe->journal), epoch, wait_ns_of_us(timeout_us), err);
     journal_leave(pipe->journal);
     return rc;
 }
