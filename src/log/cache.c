@@ -58,6 +58,7 @@ static void push_oldest(struct index_cache *cache, struct segment *segment)
     cache->count++;
 }
 
+/* Reclaiming is for who does not hold the lock: a segment that goes takes it to leave the order. */
 static void drop_index(struct firn_log *log, struct segment *segment)
 {
     index_retire(atomic_exchange(&segment->index, NULL), &log->grace);
@@ -116,6 +117,7 @@ static void offer(struct firn_log *log, struct segment *segment, struct index *i
         evict(log);
     }
     pthread_mutex_unlock(&cache->lock);
+    grace_reclaim(&log->grace);
 }
 
 int cache_get(struct firn_log *log, struct segment *segment, struct index **index, bool *rebuilt,
@@ -217,6 +219,7 @@ void cache_stored(struct firn_log *log, struct segment *segment)
         evict(log);
     }
     pthread_mutex_unlock(&cache->lock);
+    grace_reclaim(&log->grace);
 }
 
 void cache_distrust(struct firn_log *log, struct segment *segment)
@@ -234,15 +237,17 @@ void cache_distrust(struct firn_log *log, struct segment *segment)
         offer(log, segment, rebuilt, true);
     if (!old)
         index_unref(rebuilt);
+    grace_reclaim(&log->grace);
 }
 
 void cache_forget(struct segment *segment)
 {
-    struct index_cache *cache = segment->cache;
+    struct index_cache *cache = atomic_load(&segment->cache);
     if (!cache)
         return;
     pthread_mutex_lock(&cache->lock);
-    unlink_segment(cache, segment);
+    if (atomic_load(&segment->cache)) /* not evicted meanwhile */
+        unlink_segment(cache, segment);
     pthread_mutex_unlock(&cache->lock);
 }
 

@@ -70,7 +70,6 @@ void index_retire(struct index *index, struct grace *grace)
     if (!index)
         return;
     grace_retire(grace, &index->retired, release);
-    grace_reclaim(grace);
 }
 
 /* ---- chunks --------------------------------------------------------------------------------- */

@@ -51,20 +51,20 @@ struct segment {
     _Atomic unsigned refs;
     uint64_t base;
     struct firn_disk *disk;
-    const char *dir;                  /* the log's */
-    struct segment *next_pending;     /* prepare.c */
-    char spare_name[LOG_NAME_SIZE];   /* while it is not named by its base */
-    _Atomic(struct firn_file *) file; /* opened when first needed */
-    _Atomic(struct index *) index;    /* NULL: not in memory (cache.c) */
-    atomic_bool distrusted;           /* the file of its index was wrong */
-    struct segment *newer, *older;    /* in the cache's order, under its lock */
-    struct index_cache *cache;        /* whose order it is in; NULL: none */
-    atomic_bool singles;              /* the batch read last by way of the index has one record */
-    _Atomic int64_t highest_time;     /* timestamp, once it is finished; INT64_MIN: not known */
-    _Atomic uint64_t durable_end;     /* bytes; what lies before is durable */
-    _Atomic uint64_t written_end;     /* bytes handed to the storage */
-    _Atomic uint64_t extended_end;    /* a follower's: its index goes up to there, about */
-    struct ahead_file space;          /* what may be written, and what is zeroed */
+    const char *dir;                   /* the log's */
+    struct segment *next_pending;      /* prepare.c */
+    char spare_name[LOG_NAME_SIZE];    /* while it is not named by its base */
+    _Atomic(struct firn_file *) file;  /* opened when first needed */
+    _Atomic(struct index *) index;     /* NULL: not in memory (cache.c) */
+    atomic_bool distrusted;            /* the file of its index was wrong */
+    struct segment *newer, *older;     /* in the cache's order, under its lock */
+    struct index_cache *_Atomic cache; /* whose order it is in; NULL: none */
+    atomic_bool singles;               /* the batch read last by way of the index has one record */
+    _Atomic int64_t highest_time;      /* timestamp, once it is finished; INT64_MIN: not known */
+    _Atomic uint64_t durable_end;      /* bytes; what lies before is durable */
+    _Atomic uint64_t written_end;      /* bytes handed to the storage */
+    _Atomic uint64_t extended_end;     /* a follower's: its index goes up to there, about */
+    struct ahead_file space;           /* what may be written, and what is zeroed */
     bool writable;
     bool indexed;           /* its index is on storage (settle.c) */
     uint64_t indexed_end;   /* bytes of store that it covers there while it grows (settle's) */

@@ -424,6 +424,7 @@ static int mend_growing(struct firn_log *log, struct segment *segment, struct fi
     }
     index_retire(index, &log->grace);
     commit_thaw(&log->commit);
+    grace_reclaim(&log->grace);
     return rc;
 }
 
