@@ -61,7 +61,7 @@ static int make_room(struct extents *extents, size_t leaves)
     if (!first)
         return FIRN_ENOMEM;
     extents->first = first;
-    struct extent_leaf **leaf = realloc(extents->leaf, room * sizeof *leaf);
+    struct extent_leaf **leaf = realloc(extents->leaf, room * sizeof(struct extent_leaf *));
     if (!leaf)
         return FIRN_ENOMEM;
     extents->leaf = leaf;
