@@ -78,11 +78,19 @@ static bool is_whole(struct journal *journal, bool durable, uint32_t *least)
     return good;
 }
 
+/* However the threads take turns, some of the reads are beside applying. */
+static bool was_applied(struct crew *crew)
+{
+    struct journal_info info;
+    journal_get_info(crew->journal, &info);
+    return info.applies > 0;
+}
+
 static void *read_on(void *arg)
 {
     struct crew *crew = arg;
     uint32_t staged = 0, durable = 0;
-    for (int i = 0; i < crew->reads; i++)
+    for (int i = 0; i < crew->reads || !was_applied(crew); i++)
         if (!is_whole(crew->journal, i % 2, i % 2 ? &durable : &staged))
             atomic_fetch_add(&crew->failures, 1);
     return NULL;
@@ -104,7 +112,6 @@ static void is_of_one_moment(void **state)
     const char *effort = getenv("FIRN_TEST_EFFORT");
     bool full = effort && strcmp(effort, "full") == 0;
     struct crew crew = {.journal = prepare(owner), .reads = full ? 20000 : 3000};
-    struct journal_info info;
     pthread_t writer, readers[READERS];
     uint32_t least = 0;
     assert_int_equal(pthread_create(&writer, NULL, write_on, &crew), 0);
@@ -115,8 +122,6 @@ static void is_of_one_moment(void **state)
     atomic_store(&crew.done, true);
     pthread_join(writer, NULL);
     assert_int_equal(atomic_load(&crew.failures), 0);
-    journal_get_info(owner->journal, &info);
-    assert_true(info.applies > 0);
     owner_force(owner);
     assert_true(is_whole(owner->journal, true, &least) && least > 0);
     owner_close(owner);
