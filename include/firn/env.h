@@ -25,7 +25,8 @@ struct firn_env;
 
 /** All zero is the sensible default. */
 struct firn_env_options {
-    /** Most bytes of buffers at a time; 0: 16 MiB; at least 512 KiB. Memory is taken as needed. */
+    /** Most bytes of buffers at a time; 0: 16 MiB; at least 512 KiB; UINT64_MAX: as many as there
+     * is memory for. It is taken as needed. */
     uint64_t pool_bytes;
     /** With true there is no thread: background work is done by firn_env_run, and where a call
      * cannot go on without it, by that call. For tests, and for programs that may not have threads.

@@ -54,8 +54,8 @@ struct firn_pipe_watch;
 struct firn_pipe_options {
     struct firn_disk *disk;  /**< where it lives; NULL: firn_disk_posix(). Outlives the pipe. */
     struct firn_env *env;    /**< background thread and buffers; NULL: its own. Outlives the pipe.
-                                  Most of what is written and not yet in the journal lies in its
-                                  pool_bytes: a bound, or as large as memory allows */
+                                  What is staged and not yet in the journal lies in its
+                                  pool_bytes */
     uint64_t chunk_bytes;    /**< 1 to FIRN_CHUNK_BYTES_MAX. Needed to create a pipe, and to make
                                   one of a plain file; 0: what the pipe was created with */
     uint64_t initial_chunks; /**< of a pipe that is created; they read as zero */

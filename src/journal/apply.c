@@ -224,12 +224,7 @@ static int step(struct journal *journal, struct firn_error *err)
     int rc = write_step(journal, &done, &cause);
     if (rc == 0 && done)
         rc = finish(journal, &cause);
-    if (rc == 0)
-        return 0;
-    commit_poison(&journal->commit, &cause);
-    if (err)
-        *err = cause;
-    return rc;
+    return journal_poison(journal, rc, &cause, err);
 }
 
 int apply_step(struct journal *journal, struct firn_error *err)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A record counts if its checksum is right, it is of this life, and its sequence number is the next
- * one; it stands behind the one before or, where it did not fit there, at the ring's start. What is
- * neither ends the chain: a torn group, or damage. To tell them apart, all of the file is searched
+ * one; it stands behind the one before, or else at the ring's start. What is neither ends the
+ * chain: a torn group, or damage. To tell them apart, all of the file is searched
  * for a record that was written later: it claims what was durable then.
  */
 #include "journal/chain.h"

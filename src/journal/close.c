@@ -104,17 +104,6 @@ static int open_again(struct journal *journal, struct firn_file **file, struct f
     return disk_open(journal->disk, journal->path, FIRN_OPEN_WRITE, file, err);
 }
 
-/* Where the mark is after a failure is not known. */
-static int poison(struct journal *journal, int rc, const struct firn_error *cause,
-                  struct firn_error *err)
-{
-    if (rc < 0)
-        commit_poison(&journal->commit, cause);
-    if (rc < 0 && err)
-        *err = *cause;
-    return rc;
-}
-
 static int move_mark(struct journal *journal, uint64_t length, struct firn_error *err)
 {
     uint8_t nonce[JOURNAL_NONCE];
@@ -128,7 +117,7 @@ static int move_mark(struct journal *journal, uint64_t length, struct firn_error
         life_nonce(journal, nonce);
         rc = journal->kind->move_mark(journal->owner, file, journal_length(journal), length, nonce,
                                       &cause);
-        rc = poison(journal, rc, &cause, err);
+        rc = journal_poison(journal, rc, &cause, err);
     }
     disk_close(file);
     return rc;
@@ -149,7 +138,7 @@ void journal_retract(struct journal *journal)
     int rc = open_again(journal, &file, &cause);
     if (rc == 0)
         rc = journal->kind->move_back(journal->owner, file, journal_length(journal), nonce, &cause);
-    poison(journal, rc, &cause, NULL);
+    journal_poison(journal, rc, &cause, NULL);
     disk_close(file);
 }
 

@@ -69,6 +69,11 @@ static void decode(const uint8_t *body, struct head *head)
     memcpy(head->about, body + AT_ABOUT, JOURNAL_ABOUT);
 }
 
+static unsigned count_damaged(const struct slots *slots)
+{
+    return (slots->state[0] < 0 ? 1u : 0u) + (slots->state[1] < 0 ? 1u : 0u);
+}
+
 int head_load(struct journal *journal, struct firn_error *err)
 {
     struct slots slots;
@@ -81,7 +86,7 @@ int head_load(struct journal *journal, struct firn_error *err)
                               journal->journal_path);
     decode(body, &journal->state);
     journal->head_sequence = slots.sequence;
-    journal->damaged_slots = (slots.state[0] < 0 ? 1u : 0u) + (slots.state[1] < 0 ? 1u : 0u);
+    journal->damaged_slots = count_damaged(&slots);
     journal->slots_differ = !slots.equal;
     return 0;
 }
@@ -107,9 +112,7 @@ int head_check(struct journal *journal, unsigned *damaged, struct firn_error *er
     pthread_mutex_lock(&journal->head_lock);
     int rc = slots_load(journal->header, journal->journal_path, &slot_kind, &slots, err);
     pthread_mutex_unlock(&journal->head_lock);
-    *damaged = 2;
-    if (rc == 0)
-        *damaged = (slots.state[0] < 0 ? 1u : 0u) + (slots.state[1] < 0 ? 1u : 0u);
+    *damaged = rc == 0 ? count_damaged(&slots) : 2;
     return rc;
 }
 

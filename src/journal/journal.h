@@ -28,7 +28,8 @@ struct journal;
  * content. All but announce are called by one thread at a time.
  */
 struct journal_kind {
-    char name[5]; /* four letters, for the header */
+    char name[5];     /* four letters, for the header */
+    const char *unit; /* what change_bytes is the size of, for messages: "chunk" */
     /* What a header says: checks it against what the owner expects, and learns from it. Sets how
        many bytes the largest change has that must be possible. */
     int (*accept)(void *owner, const uint8_t *about, uint64_t length, uint64_t *change_bytes,

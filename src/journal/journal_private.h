@@ -7,13 +7,12 @@
  * not follow the one before stands at the ring's start: what is left of the ring there is skipped.
  *
  * Who may touch what:
- * - commit.lock: tail, head, lap, sequence, staged_length, published, the counts of bytes,
- * `filling` and `in_flight`.
- * - map_lock (inside commit.lock, where both are needed): the pools, `durable`, `applying` (while
- * it is being applied it is only read), `indexed`.
+ * - commit.lock: tail, head, lap, sequence, staged_length, published, the counts of bytes, and the
+ *   maps of what is in memory.
+ * - map_lock (inside commit.lock, where both are needed): the pools, the maps of what is durable
+ *   (the one being applied is only read meanwhile), indexed.
  * - the committing role: written, next_claim.
- * - apply.lock: apply, applied. life_lock: beginning and ending a life. head_lock: the header's
- *   slots.
+ * - apply.lock: apply. life_lock: beginning and ending a life. head_lock: the header's slots.
  * - Readers are inside `grace` while they use what they found: places in the journal that may be
  *   used again, and the main file, which must not change under them.
  */
@@ -76,6 +75,7 @@ struct journal {
     struct journal_options options;
     char *path;         /* of the main file */
     char *journal_path; /* .journal */
+    char *lock_path;    /* .lock */
     char *dir;
     struct firn_disk *disk;
     struct firn_env *env;
@@ -185,6 +185,13 @@ void space_task(void *journal);
 
 /* ---- a life (life.c) ---- */
 
+/*
+ * `rc`, and where it is a failure: poisons, and `*err` is the cause. What a failed write leaves of
+ * header, mark or main file is not known, so nothing more is written then.
+ */
+int journal_poison(struct journal *journal, int rc, const struct firn_error *cause,
+                   struct firn_error *err);
+
 /* Before the first change: header pending, main file marked. */
 int life_begin(struct journal *journal, struct firn_error *err);
 /* The nonce of this life. */
@@ -222,8 +229,6 @@ void layers_put(const struct entry *entry, const uint8_t *table, size_t ranges, 
 void layers_put_record(const struct entry *entry, struct commit_walk *walk, uint64_t position);
 /* With map_lock, after `durable` or its pool changed: how many places it has left. */
 void layers_note_places(struct journal *journal);
-/* With commit.lock: `walk` is at a group's end, or moved to the next byte. */
-bool walk_ended(struct commit_walk *walk);
 
 /* ---- applying (apply.c) ---- */
 

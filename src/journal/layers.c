@@ -8,31 +8,10 @@
  * The two maps of what is in memory are made when a reader needs them: a writer pays nothing for
  * them. The committer enters a group in `durable` once it is.
  */
-#include <string.h>
-
 #include "base/bytes.h"
 #include "journal/journal_private.h"
 
 enum { TABLE_PART = 16 }; /* ranges that are looked at together */
-
-bool walk_ended(struct commit_walk *walk)
-{
-    while (walk->buffer && walk->offset == walk->buffer->used && walk->buffer->next)
-        *walk = (struct commit_walk){.buffer = walk->buffer->next};
-    return !walk->buffer || walk->offset == walk->buffer->used;
-}
-
-static void walk_copy(struct commit_walk *walk, uint8_t *to, size_t bytes)
-{
-    while (bytes > 0 && !walk_ended(walk)) {
-        size_t part = walk->buffer->used - walk->offset;
-        part = part < bytes ? part : bytes;
-        memcpy(to, commit_bytes(walk->buffer) + walk->offset, part);
-        walk->offset += (uint32_t)part;
-        to += part;
-        bytes -= part;
-    }
-}
 
 void layers_put(const struct entry *entry, const uint8_t *table, size_t ranges, uint64_t *image,
                 struct commit_walk *walk)
@@ -41,7 +20,7 @@ void layers_put(const struct entry *entry, const uint8_t *table, size_t ranges, 
         uint64_t offset = load_be_u64(table + i * REDO_RANGE);
         uint64_t bytes = load_be_u64(table + i * REDO_RANGE + 8);
         if (walk)
-            walk_ended(walk);
+            commit_walk_ended(walk);
         const struct extent extent = {offset, offset + bytes, *image, walk ? walk->buffer : NULL};
         extents_put(entry->map, entry->pool, &extent);
         *image += bytes;
@@ -63,7 +42,7 @@ void layers_put_record(const struct entry *entry, struct commit_walk *walk, uint
     while (ranges > 0) {
         uint8_t part[TABLE_PART * REDO_RANGE];
         size_t count = ranges < TABLE_PART ? ranges : TABLE_PART;
-        walk_copy(&table, part, count * REDO_RANGE);
+        commit_walk_copy(&table, part, count * REDO_RANGE);
         layers_put(entry, part, count, &image, entry->in_memory ? &content : NULL);
         ranges -= count;
     }

@@ -46,15 +46,13 @@ static int write_header(struct journal *journal, struct firn_error *err)
     return head_store(journal, &next, err);
 }
 
-/* What a failed write leaves of header or mark is not known: nothing more is written then. */
-static int poison(struct journal *journal, int rc, const struct firn_error *cause,
-                  struct firn_error *err)
+int journal_poison(struct journal *journal, int rc, const struct firn_error *cause,
+                   struct firn_error *err)
 {
-    if (rc < 0) {
+    if (rc < 0)
         commit_poison(&journal->commit, cause);
-        if (err)
-            *err = *cause;
-    }
+    if (rc < 0 && err)
+        *err = *cause;
     return rc;
 }
 
@@ -66,15 +64,15 @@ static int begin(struct journal *journal, struct firn_error *err)
     if (rc < 0)
         return rc;
     commit_end(&journal->commit);
-    rc = poison(journal, disk_sync_dir(journal->disk, journal->dir, &cause), &cause, err);
+    rc = journal_poison(journal, disk_sync_dir(journal->disk, journal->dir, &cause), &cause, err);
     if (rc == 0)
-        rc = poison(journal, write_header(journal, &cause), &cause, err);
+        rc = journal_poison(journal, write_header(journal, &cause), &cause, err);
     if (rc == 0)
         rc = journal->kind->reserve(journal->owner, journal->main, length, err);
     if (rc < 0)
         return rc;
     rc = journal->kind->mark(journal->owner, journal->main, length, journal->state.nonce, &cause);
-    return poison(journal, rc, &cause, err);
+    return journal_poison(journal, rc, &cause, err);
 }
 
 int life_begin(struct journal *journal, struct firn_error *err)

@@ -15,7 +15,6 @@ enum {
     RING_MOST = 256 * 1024 * 1024,
 };
 #define GROUP_DELAY_NS 10000000u
-#define LOCK ".lock"
 
 /* ---- the handle ---- */
 
@@ -45,6 +44,7 @@ static void release(struct journal *journal)
     free(journal->apply.buffer);
     free(journal->path);
     free(journal->journal_path);
+    free(journal->lock_path);
     free(journal->dir);
     free(journal);
 }
@@ -62,8 +62,9 @@ static struct journal *new_journal(const struct journal_options *options, const 
     journal->disk = options->disk ? options->disk : firn_disk_posix();
     journal->path = with_suffix(path, "");
     journal->journal_path = with_suffix(path, ".journal");
+    journal->lock_path = with_suffix(path, ".lock");
     journal->dir = malloc(DISK_PATH_SIZE);
-    if (!journal->path || !journal->journal_path || !journal->dir) {
+    if (!journal->path || !journal->journal_path || !journal->lock_path || !journal->dir) {
         release(journal);
         return NULL;
     }
@@ -82,10 +83,8 @@ void journal_stop_tasks(struct journal *journal)
 /* What has no journal is no file of ours: nothing stays beside it. */
 static void release_lock(struct journal *journal, bool ours)
 {
-    char *path = journal->lock && !ours ? with_suffix(journal->path, LOCK) : NULL;
-    if (path)
-        disk_remove(journal->disk, path, NULL);
-    free(path);
+    if (journal->lock && !ours)
+        disk_remove(journal->disk, journal->lock_path, NULL);
     disk_unlock(journal->disk, journal->lock);
 }
 
@@ -183,13 +182,9 @@ static int no_file(struct journal *journal, struct firn_error *err)
 
 static int take_lock(struct journal *journal, struct firn_error *err)
 {
-    char *path = with_suffix(journal->path, LOCK);
     int64_t holder = 0;
     struct firn_error cause = {0};
-    if (!path)
-        return firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory to open it", journal->path);
-    int rc = disk_lock(journal->disk, path, &journal->lock, &holder, &cause);
-    free(path);
+    int rc = disk_lock(journal->disk, journal->lock_path, &journal->lock, &holder, &cause);
     if (journal->options.read_only && (rc == FIRN_EACCES || rc == FIRN_EREADONLY))
         return 0; /* nobody can write here, or at least not this user */
     if (rc == FIRN_ELOCKED)
@@ -202,10 +197,7 @@ static int take_lock(struct journal *journal, struct firn_error *err)
 
 int journal_remove_lock(struct journal *journal, struct firn_error *err)
 {
-    char *path = with_suffix(journal->path, LOCK);
-    int rc = path ? disk_remove(journal->disk, path, err)
-                  : firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory", journal->path);
-    free(path);
+    int rc = disk_remove(journal->disk, journal->lock_path, err);
     disk_unlock(journal->disk, journal->lock);
     journal->lock = NULL;
     return rc == 0 ? disk_sync_dir(journal->disk, journal->dir, err) : rc;
@@ -357,11 +349,11 @@ static bool must_exist(const struct journal *journal)
     return journal->options.read_only || journal->options.must_exist;
 }
 
-static int no_chunk_size(struct journal *journal, struct firn_error *err)
+static int no_unit(struct journal *journal, struct firn_error *err)
 {
     return firn_error_set(err, FIRN_EINVAL, 0,
-                          "%s: there is no such file, and to create it takes a chunk size",
-                          journal->path);
+                          "%s: there is no such file, and to create it takes a %s size",
+                          journal->path, journal->kind->unit);
 }
 
 /* Before there is a lock, so that none stays behind where there is nothing, and will be nothing. */
@@ -373,7 +365,7 @@ static int check_absent(struct journal *journal, struct firn_error *err)
         return rc;
     if (must_exist(journal))
         return no_file(journal, err);
-    return journal->options.may_create ? 0 : no_chunk_size(journal, err);
+    return journal->options.may_create ? 0 : no_unit(journal, err);
 }
 
 static int open_files(struct journal *journal, struct firn_error *err)
@@ -389,7 +381,7 @@ static int open_files(struct journal *journal, struct firn_error *err)
     if (must_exist(journal))
         return no_file(journal, err);
     if (!journal->options.may_create)
-        return no_chunk_size(journal, err);
+        return no_unit(journal, err);
     forget_header(journal);
     return create(journal, err);
 }
@@ -420,8 +412,9 @@ static int check_limit(struct journal *journal, uint64_t length, struct firn_err
     if (journal->options.read_only || journal->options.change_bytes <= most)
         return 0;
     return firn_error_set(
-        err, FIRN_ETOOBIG, 0, "%s: a chunk of %llu bytes; pool_bytes and journal_bytes allow %llu",
-        journal->path, (unsigned long long)journal->options.change_bytes, (unsigned long long)most);
+        err, FIRN_ETOOBIG, 0, "%s: a %s of %llu bytes; pool_bytes and journal_bytes allow %llu",
+        journal->path, journal->kind->unit, (unsigned long long)journal->options.change_bytes,
+        (unsigned long long)most);
 }
 
 static int open_parts(struct journal *journal, struct firn_error *err)

@@ -41,7 +41,7 @@ static int follow(struct journal *journal, struct staged_map *map, struct commit
     const struct entry entry = {&map->extents, &journal->staged_pool, true};
     if (!map->next.buffer)
         map->next = (struct commit_walk){.buffer = group->first};
-    while (!walk_ended(&map->next)) {
+    while (!commit_walk_ended(&map->next)) {
         const uint8_t *header = commit_bytes(map->next.buffer) + map->next.offset;
         size_t places = (size_t)redo_ranges(header) * EXTENT_PLACES;
         if (extents_reserve(&map->extents, &journal->staged_pool, places) < 0)
@@ -176,14 +176,7 @@ static void copy_staged(const struct journal *journal, const struct piece *piece
     struct commit_walk walk = {.buffer = piece->memory};
     uint64_t first = ring_offset(journal, piece->position) + done;
     commit_walk_on(&walk, (size_t)(first - walk.buffer->position), NULL);
-    while (bytes > 0 && !walk_ended(&walk)) {
-        size_t part = walk.buffer->used - walk.offset;
-        part = part < bytes ? part : bytes;
-        memcpy(to, commit_bytes(walk.buffer) + walk.offset, part);
-        walk.offset += (uint32_t)part;
-        to += part;
-        bytes -= part;
-    }
+    commit_walk_copy(&walk, to, bytes);
 }
 
 /* The next bytes of a piece, if they are still in memory; returns how many, 0 if not. */

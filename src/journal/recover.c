@@ -96,10 +96,10 @@ static int check_size(struct journal *journal, uint64_t size, struct firn_error 
     if (size == length)
         return 0;
     return firn_error_set(err, FIRN_EMISMATCH, 0,
-                          "%s: has %llu bytes, and had %llu when it was closed; if that is meant "
-                          "to be, remove %s and open it with its chunk size",
+                          "%s: has %llu bytes, and had %llu when it was last in use; if that is "
+                          "meant to be, remove %s and open it with its %s size",
                           journal->path, (unsigned long long)size, (unsigned long long)length,
-                          journal->journal_path);
+                          journal->journal_path, journal->kind->unit);
 }
 
 /* Without a mark and without changes there may be space that was set aside, and part of a mark. */

@@ -99,9 +99,9 @@ static void enter_record(struct journal *journal, struct commit_walk *walk)
 static void enter_group(struct journal *journal, struct commit_group *group)
 {
     struct commit_walk walk = {.buffer = group->first};
-    while (!walk_ended(&walk)) {
+    while (!commit_walk_ended(&walk)) {
         pthread_mutex_lock(&journal->map_lock);
-        for (int i = 0; i < PUT_TOGETHER && !walk_ended(&walk); i++)
+        for (int i = 0; i < PUT_TOGETHER && !commit_walk_ended(&walk); i++)
             enter_record(journal, &walk);
         pthread_mutex_unlock(&journal->map_lock);
     }
@@ -114,7 +114,7 @@ static int write_group(void *owner, struct commit_group *group, bool durable,
     (void)durable; /* every group is */
     if (!group->first)
         return 0;
-    for (struct commit_walk walk = {.buffer = group->first}; !walk_ended(&walk);)
+    for (struct commit_walk walk = {.buffer = group->first}; !commit_walk_ended(&walk);)
         complete_record(journal, &walk);
     int rc = write_runs(journal, group, err);
     if (rc < 0)

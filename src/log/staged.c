@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/bytes.h"
+#include "commit/run.h"
 #include "log/log_private.h"
 
 enum { GENERATION_AT = 12, MAGIC_AT = 16, CRC_AT = 17, DISTANCE_AT = 53, COUNT_AT = 57 };
@@ -22,45 +22,17 @@ static void copy_header(const uint8_t *from, uint8_t to[BATCH_HEADER])
     memcpy(to + COUNT_AT, from + COUNT_AT, BATCH_HEADER - COUNT_AT);
 }
 
-/* Copies `bytes` bytes that begin at `offset` of `buffer` and go on in those that follow. */
-static void copy_bytes(const struct commit_buffer *buffer, uint32_t offset, uint8_t *to,
-                       size_t bytes)
-{
-    while (bytes > 0) {
-        size_t part = buffer->used - offset;
-        part = part < bytes ? part : bytes;
-        memcpy(to, commit_bytes((struct commit_buffer *)(uintptr_t)buffer) + offset, part);
-        to += part;
-        bytes -= part;
-        buffer = buffer->next;
-        offset = 0;
-    }
-}
-
 /* Finds the batch with `index` in a group; its header goes to `header`. */
 static bool find(const struct commit_group *group, uint64_t index, uint8_t header[BATCH_HEADER],
-                 const struct commit_buffer **buffer, uint32_t *offset, struct batch *batch)
+                 struct commit_walk *walk, struct batch *batch)
 {
-    *buffer = group->first;
-    *offset = 0;
-    while (*buffer) {
-        if (*offset >= (*buffer)->used) {
-            *offset -= (*buffer)->used;
-            *buffer = (*buffer)->next;
-            continue;
-        }
-        copy_header(commit_bytes((struct commit_buffer *)(uintptr_t)*buffer) + *offset, header);
+    *walk = (struct commit_walk){.buffer = group->first};
+    for (; !commit_walk_ended(walk); commit_walk_on(walk, batch->bytes, NULL)) {
+        copy_header(commit_bytes(walk->buffer) + walk->offset, header);
         if (batch_parse(header, BATCH_HEADER, batch) != BATCH_OK || batch->base > index)
             return false;
         if (index <= batch->base + batch->last_delta)
             return true;
-        size_t skip = batch->bytes;
-        while (*buffer && skip >= (*buffer)->used - *offset) {
-            skip -= (*buffer)->used - *offset;
-            *buffer = (*buffer)->next;
-            *offset = 0;
-        }
-        *offset += (uint32_t)skip;
     }
     return false;
 }
@@ -69,13 +41,12 @@ int staged_copy(struct firn_log *log, uint64_t index, uint8_t **bytes, size_t *c
                 struct batch *batch, struct firn_error *err)
 {
     uint8_t header[BATCH_HEADER];
-    const struct commit_buffer *buffer;
-    uint32_t offset;
+    struct commit_walk walk;
     int rc = FIRN_EEND;
     lock_take(&log->commit.lock);
     log_seal(log);
-    if (find(&log->commit.in_flight, index, header, &buffer, &offset, batch) ||
-        find(&log->commit.filling, index, header, &buffer, &offset, batch)) {
+    if (find(&log->commit.in_flight, index, header, &walk, batch) ||
+        find(&log->commit.filling, index, header, &walk, batch)) {
         uint8_t *space = *bytes;
         if (*capacity < batch->bytes)
             space = realloc(*bytes, batch->bytes);
@@ -84,14 +55,8 @@ int staged_copy(struct firn_log *log, uint64_t index, uint8_t **bytes, size_t *c
             *bytes = space;
             *capacity = *capacity < batch->bytes ? batch->bytes : *capacity;
             memcpy(space, header, BATCH_HEADER);
-            size_t skip = BATCH_HEADER;
-            if (skip == buffer->used - offset) {
-                buffer = buffer->next;
-                offset = 0;
-                skip = 0;
-            }
-            copy_bytes(buffer, offset + (uint32_t)skip, space + BATCH_HEADER,
-                       batch->bytes - BATCH_HEADER);
+            commit_walk_on(&walk, BATCH_HEADER, NULL);
+            commit_walk_copy(&walk, space + BATCH_HEADER, batch->bytes - BATCH_HEADER);
         }
     }
     lock_release(&log->commit.lock);

@@ -105,6 +105,7 @@ static bool is_torn_mark(void *arg, const uint8_t *tail, size_t bytes, uint64_t 
 
 static const struct journal_kind kind = {
     .name = "TEST",
+    .unit = "change",
     .accept = accept,
     .adopt = adopt,
     .reserve = reserve,
