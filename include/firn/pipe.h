@@ -94,12 +94,15 @@ FIRN_API int firn_pipe_open(const char *path, const struct firn_pipe_options *op
  * Makes everything durable, applies it to the file, takes the mark away and releases the handle in
  * any case. Threads that wait get their result, other calls under way FIRN_ECLOSED; close returns
  * after them. Transactions and watches must be ended before. The result says whether all is durable
- * and applied: FIRN_EPOISONED, FIRN_EIO otherwise (opening anew finds what was acknowledged). NULL
- * is fine.
+ * and applied: FIRN_EPOISONED, FIRN_EIO, FIRN_ENOMEM otherwise (opening anew finds what was
+ * acknowledged). NULL is fine.
  */
 FIRN_API int firn_pipe_close(struct firn_pipe *pipe, struct firn_error *err);
 
-/** Closes the pipe and removes its files. */
+/**
+ * Closes the pipe and removes its files; the handle is released in any case. A crash meanwhile
+ * leaves the pipe closed, or gone. FIRN_EREADONLY, FIRN_EACCES, FIRN_EIO: files are left.
+ */
 FIRN_API int firn_pipe_destroy(struct firn_pipe *pipe, struct firn_error *err);
 
 /** Bytes of a chunk. */
@@ -133,7 +136,8 @@ FIRN_API int firn_pipe_write(struct firn_pipe *pipe, uint64_t index, const struc
 /**
  * Waits until `epoch` is durable, at most `timeout_us` microseconds (0: only looks; FIRN_FOREVER).
  * The waiter itself writes and syncs where nobody does yet and there is no time-out.
- * FIRN_EINVAL (an epoch that was never given out), FIRN_ETIMEDOUT, FIRN_EPOISONED, FIRN_ECLOSED.
+ * FIRN_EINVAL (an epoch that was never given out), FIRN_ETIMEDOUT, FIRN_EPOISONED, FIRN_ECLOSED,
+ * FIRN_EREADONLY.
  */
 FIRN_API int firn_pipe_wait_epoch(struct firn_pipe *pipe, uint64_t epoch, uint64_t timeout_us,
                                   struct firn_error *err);
