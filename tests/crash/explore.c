@@ -179,7 +179,7 @@ static void crash_recovery(struct explore *explore, const void *crashed, const v
         int rc = explore->ops->open(machine);
         bool off = firn_faulty_is_off(faulty);
         if (rc < 0 && !off)
-            report(explore, crashed, machine, explore->ops->message(machine), which, tear,
+            report(explore, crashed, machine, explore->ops->error(machine)->message, which, tear,
                    " (opening)");
         explore->ops->close(machine);
         if (off)
@@ -208,7 +208,7 @@ static void try_outcome(struct explore *explore, const void *crashed, uint64_t w
         recovered = copy_machine(explore, machine);
     ops->close(machine);
     if (!opened)
-        report(explore, crashed, machine, ops->message(machine), which, tear, "");
+        report(explore, crashed, machine, ops->error(machine)->message, which, tear, "");
     else if (!good || !ops->check_life(machine))
         report(explore, crashed, machine, ops->why(machine), which, tear, "");
     else if (start)

@@ -29,11 +29,17 @@ struct explore_ops {
     bool (*check)(void *machine);
     /* Closed: opens, checks, goes on, closes. Leaves it closed. */
     bool (*check_life)(void *machine);
+    /* Opened for reading only, it is what opening it for writing will find. NULL: not asked. */
+    bool (*check_read_only)(void *machine);
+    bool (*check_leaks)(void *machine);
+    bool (*is_open)(const void *machine);
+    /* How many states may be there. */
+    size_t (*possible)(const void *machine);
     struct firn_faulty *(*faulty)(const void *machine);
     uint64_t (*digest)(const void *machine);
-    /* Where a check said false, its reason; of an open that failed, the error's message. */
+    /* Where a check said false, its reason; of a call that failed, its error. */
     const char *(*why)(const void *machine);
-    const char *(*message)(const void *machine);
+    struct firn_error *(*error)(void *machine);
 };
 
 struct explore_effort {

@@ -12,6 +12,7 @@
 #include "../log/make_batch.h"
 #include "base/codec.h"
 #include "log/log_private.h"
+#include "rig.h"
 
 enum { SMALL = 40, GROUP = 3 };
 
@@ -284,16 +285,9 @@ static int reopen(struct machine *machine)
 
 void machine_background(struct machine *machine)
 {
-    struct firn_env_stats before, after;
     if (!machine->env)
         return;
-    for (int i = 0; i < 8; i++) {
-        firn_env_get_stats(machine->env, &before);
-        firn_env_run(machine->env);
-        firn_env_get_stats(machine->env, &after);
-        if (after.tasks_run == before.tasks_run)
-            break;
-    }
+    rig_background(machine->env);
     machine_acknowledge(machine);
 }
 
@@ -524,13 +518,7 @@ bool machine_check(struct machine *machine)
 
 bool machine_check_leaks(struct machine *machine)
 {
-    struct firn_faulty_counts counts;
-    firn_faulty_get_counts(machine->faulty, &counts);
-    if (counts.files + counts.locks + counts.shares + counts.events == 0)
-        return true;
-    return wrong(machine, "left open: %llu files, %llu locks, %llu shares, %llu events",
-                 (unsigned long long)counts.files, (unsigned long long)counts.locks,
-                 (unsigned long long)counts.shares, (unsigned long long)counts.events);
+    return rig_check_leaks(machine->faulty, machine->why, sizeof machine->why);
 }
 
 static bool appends_again(struct machine *machine)

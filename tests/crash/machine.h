@@ -5,9 +5,11 @@
 
 #include <firn/faulty.h>
 
+#include "explore.h"
 #include "model.h"
 
 #define MACHINE_DIR "log"
+enum { MACHINE_SEGMENT = 640 }; /* bytes of a segment, as campaigns explore it */
 
 struct machine {
     struct firn_faulty *faulty;
@@ -31,6 +33,9 @@ struct machine {
  * second one; y compact; v trim to the last two records, but for what the cursors have not read.
  */
 #define MACHINE_OPERATIONS "agrtbc"
+
+/* Its kind is an enum firn_durability. */
+extern const struct explore_ops machine_explored;
 
 void machine_init(struct machine *machine, enum firn_durability durability, uint64_t segment_bytes);
 /* A copy of storage and model, with nothing open. */

@@ -8,6 +8,8 @@
 
 #include <firn/log.h>
 
+#include "rig.h"
+
 enum {
     SEVERAL = 3,
     GROW_BY = 2,
@@ -236,16 +238,9 @@ static int reopen(struct pipe_machine *machine)
 
 void pipe_machine_background(struct pipe_machine *machine)
 {
-    struct firn_env_stats before, after;
     if (!machine->env)
         return;
-    for (int i = 0; i < 100; i++) {
-        firn_env_get_stats(machine->env, &before);
-        firn_env_run(machine->env);
-        firn_env_get_stats(machine->env, &after);
-        if (after.tasks_run == before.tasks_run)
-            break;
-    }
+    rig_background(machine->env);
     pipe_machine_acknowledge(machine);
 }
 
@@ -445,13 +440,7 @@ bool pipe_machine_check_read_only(struct pipe_machine *machine)
 
 bool pipe_machine_check_leaks(struct pipe_machine *machine)
 {
-    struct firn_faulty_counts counts;
-    firn_faulty_get_counts(machine->faulty, &counts);
-    if (counts.files + counts.locks + counts.shares + counts.events == 0)
-        return true;
-    return wrong(machine, "left open: %llu files, %llu locks, %llu shares, %llu events",
-                 (unsigned long long)counts.files, (unsigned long long)counts.locks,
-                 (unsigned long long)counts.shares, (unsigned long long)counts.events);
+    return rig_check_leaks(machine->faulty, machine->why, sizeof machine->why);
 }
 
 /* Closed, the file is the chunks and nothing else. */

@@ -6,6 +6,7 @@
 #include <firn/faulty.h>
 #include <firn/pipe.h>
 
+#include "explore.h"
 #include "pipe_model.h"
 
 #define PIPE_MACHINE_PATH "pipe"
@@ -37,6 +38,9 @@ struct pipe_machine {
  * does, and try to grow then.
  */
 #define PIPE_MACHINE_OPERATIONS "wmtdpWTgfcb"
+
+/* Its kind is a struct pipe_shape. */
+extern const struct explore_ops pipe_machine_explored;
 
 void pipe_machine_init(struct pipe_machine *machine, const struct pipe_shape *shape);
 /* A copy of storage and model, with nothing open. */

@@ -22,92 +22,6 @@
 
 enum { DEADLOCK_S = 270 };
 
-/* ---- the pipe's machine, for what explores it ---- */
-
-static void init(void *machine, const void *kind)
-{
-    pipe_machine_init(machine, kind);
-}
-
-static void copy(const void *from, void *to)
-{
-    pipe_machine_copy(from, to);
-}
-
-static void take_model(void *machine, const void *from)
-{
-    struct pipe_machine *taker = machine;
-    pipe_model_done(&taker->model);
-    pipe_model_copy(&((const struct pipe_machine *)from)->model, &taker->model);
-}
-
-static void done(void *machine)
-{
-    pipe_machine_done(machine);
-}
-
-static int open_pipe(void *machine)
-{
-    return pipe_machine_open(machine);
-}
-
-static int close_pipe(void *machine)
-{
-    return pipe_machine_close(machine);
-}
-
-static int operate(void *machine, char operation)
-{
-    return pipe_machine_do(machine, operation);
-}
-
-static bool check(void *machine)
-{
-    return pipe_machine_check(machine);
-}
-
-static bool check_life(void *machine)
-{
-    return pipe_machine_check_life(machine);
-}
-
-static struct firn_faulty *faulty_of(const void *machine)
-{
-    return ((const struct pipe_machine *)machine)->faulty;
-}
-
-static uint64_t digest(const void *machine)
-{
-    return pipe_model_digest(&((const struct pipe_machine *)machine)->model);
-}
-
-static const char *why(const void *machine)
-{
-    return ((const struct pipe_machine *)machine)->why;
-}
-
-static const char *message(const void *machine)
-{
-    return ((const struct pipe_machine *)machine)->err.message;
-}
-
-static const struct explore_ops pipe_ops = {
-    .machine_bytes = sizeof(struct pipe_machine),
-    .init = init,
-    .copy = copy,
-    .take_model = take_model,
-    .done = done,
-    .open = open_pipe,
-    .close = close_pipe,
-    .operate = operate,
-    .check = check,
-    .check_life = check_life,
-    .faulty = faulty_of,
-    .digest = digest,
-    .why = why,
-    .message = message,
-};
-
 /* ---- the campaign ---- */
 
 /*
@@ -161,7 +75,7 @@ static struct explore_effort effort_for(const struct scene *scene)
 static struct explore explore_scene(const struct scene *scene, char *name, size_t size)
 {
     snprintf(name, size, "test-crash-pipe_sequences --scene %s", scene->name);
-    return (struct explore){.ops = &pipe_ops,
+    return (struct explore){.ops = &pipe_machine_explored,
                             .effort = effort_for(scene),
                             .kind = &scene->shape,
                             .name = name,

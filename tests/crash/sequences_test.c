@@ -21,97 +21,11 @@
 #include "explore.h"
 #include "machine.h"
 
-enum { SEGMENT = 640, DEADLOCK_S = 270 };
+enum { DEADLOCK_S = 270 };
 
 static const char *const modes[] = {"each", "group", "os"};
 static const enum firn_durability durabilities[] = {FIRN_DURABILITY_EACH, FIRN_DURABILITY_GROUP,
                                                     FIRN_DURABILITY_OS};
-
-/* ---- the log's machine, for what explores it ---- */
-
-static void init(void *machine, const void *kind)
-{
-    machine_init(machine, *(const enum firn_durability *)kind, SEGMENT);
-}
-
-static void copy(const void *from, void *to)
-{
-    machine_copy(from, to);
-}
-
-static void take_model(void *machine, const void *from)
-{
-    struct machine *taker = machine;
-    model_done(&taker->model);
-    model_copy(&((const struct machine *)from)->model, &taker->model);
-}
-
-static void done(void *machine)
-{
-    machine_done(machine);
-}
-
-static int open_log(void *machine)
-{
-    return machine_open(machine);
-}
-
-static int close_log(void *machine)
-{
-    return machine_close(machine);
-}
-
-static int operate(void *machine, char operation)
-{
-    return machine_do(machine, operation);
-}
-
-static bool check(void *machine)
-{
-    return machine_check(machine);
-}
-
-static bool check_life(void *machine)
-{
-    return machine_check_life(machine);
-}
-
-static struct firn_faulty *faulty_of(const void *machine)
-{
-    return ((const struct machine *)machine)->faulty;
-}
-
-static uint64_t digest(const void *machine)
-{
-    return model_digest(&((const struct machine *)machine)->model);
-}
-
-static const char *why(const void *machine)
-{
-    return ((const struct machine *)machine)->why;
-}
-
-static const char *message(const void *machine)
-{
-    return ((const struct machine *)machine)->err.message;
-}
-
-static const struct explore_ops log_ops = {
-    .machine_bytes = sizeof(struct machine),
-    .init = init,
-    .copy = copy,
-    .take_model = take_model,
-    .done = done,
-    .open = open_log,
-    .close = close_log,
-    .operate = operate,
-    .check = check,
-    .check_life = check_life,
-    .faulty = faulty_of,
-    .digest = digest,
-    .why = why,
-    .message = message,
-};
 
 /* ---- the campaign ---- */
 
@@ -130,7 +44,7 @@ static const char *names[] = {"test-crash-sequences --mode each",
 
 static struct explore explore_mode(int mode, const struct explore_effort *effort)
 {
-    return (struct explore){.ops = &log_ops,
+    return (struct explore){.ops = &machine_explored,
                             .effort = *effort,
                             .kind = &durabilities[mode],
                             .name = names[mode],
