@@ -3,7 +3,6 @@
 
 import os
 import shutil
-import subprocess
 import unittest
 
 import support
@@ -110,40 +109,23 @@ class Permissions(PlaceTest):
             self.assertIn("ermission denied", self.failed(*arguments, self.log, **self.other))
 
 
-class FullDisk(support.CommandTest):
-    """A file system of 8 MiB, in a mount name space of its own."""
-
-    INSIDE = ["unshare", "--map-root-user", "--mount"]
+class FullDisk(support.FullDiskTest):
     SCRIPT = """
-        mount -t tmpfs -o size=8M none "$2" || exit 77
         "$1" append --ack --segment-bytes 1M "$2/log" < "$3/input" > "$3/acks" 2> "$3/messages"
         echo $? > "$3/status"
         "$1" cat -d length32 "$2/log" > "$3/values" && "$1" verify -q "$2/log"
     """
 
-    def read(self, name):
-        with open(os.path.join(self.top, name), "rb") as file:
-            return file.read()
-
     def test_what_was_acknowledged_is_kept(self):
         lines = [b"%06d" % index * 170 for index in range(16000)]
         with open(os.path.join(self.top, "input"), "wb") as file:
             file.writelines(line + b"\n" for line in lines)
-        disk = os.path.join(self.top, "disk")
-        os.mkdir(disk)
-        try:
-            done = subprocess.run([*self.INSIDE, "sh", "-c", self.SCRIPT, "sh", support.FIRN, disk,
-                                   self.top], timeout=support.TIMEOUT)
-        except FileNotFoundError:
-            self.skipTest("no unshare here")
-        if not os.path.exists(os.path.join(self.top, "status")):
-            self.skipTest("mounting is not allowed here")
-        self.assertEqual(done.returncode, 0)
-        self.assertEqual(self.read("status"), b"1\n")
-        self.assertIn(b"make room", self.read("messages"))
-        acknowledged = self.read("acks").split()
+        self.on_full_disk(self.SCRIPT)
+        self.assertEqual(self.read_file("status"), b"1\n")
+        self.assertIn(b"make room", self.read_file("messages"))
+        acknowledged = self.read_file("acks").split()
         self.assertEqual(acknowledged, [b"%d" % index for index in range(len(acknowledged))])
-        values = support.unframed(self.read("values"))
+        values = support.unframed(self.read_file("values"))
         self.assertGreaterEqual(len(values), len(acknowledged))
         self.assertGreater(len(values), 3000)
         self.assertTrue(values == lines[:len(values)])

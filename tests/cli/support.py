@@ -96,6 +96,31 @@ class CommandTest(unittest.TestCase):
         return json.loads(self.run_firn("info", "--json", self.log).stdout)
 
 
+class FullDiskTest(CommandTest):
+    """Runs a script on a file system of 8 MiB, in a mount name space of its own."""
+
+    INSIDE = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    MOUNT = 'mount -t tmpfs -o size=8M none "$2" || exit 77; >"$3/mounted"; cd "$2"; '
+
+    def on_full_disk(self, script):
+        """$1 is the command, $2 the disk and where it runs, $3 is self.top. It must succeed."""
+        disk = os.path.join(self.top, "disk")
+        os.mkdir(disk)
+        try:
+            done = subprocess.run([*self.INSIDE, self.MOUNT + script, "sh", FIRN, disk, self.top],
+                                  timeout=TIMEOUT)
+        except FileNotFoundError:
+            self.skipTest("no unshare here")
+        if not os.path.exists(os.path.join(self.top, "mounted")):
+            self.skipTest("mounting is not allowed here")
+        self.assertEqual(done.returncode, 0)
+
+    def read_file(self, name):
+        with open(os.path.join(self.top, name), "rb") as file:
+            return file.read()
+
+
+
 def framed(values):
     return b"".join(len(value).to_bytes(4, "big") + value for value in values)
 

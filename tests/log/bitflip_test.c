@@ -19,7 +19,7 @@
 
 #include "crash/machine.h"
 
-enum { SEGMENT = 640, READ_WRITE_EVERY = 5 };
+enum { READ_WRITE_EVERY = 5 };
 
 struct flip {
     struct machine machine;
@@ -52,6 +52,17 @@ static int note_file(void *arg, const char *path, const struct firn_entry *entry
     snprintf(file->name, sizeof file->name, "%s", name + 1);
     file->size = entry->size;
     return 0;
+}
+
+/* A log that was closed, and nothing of it in the page cache only. */
+static void make_whole(struct machine *whole)
+{
+    machine_init(whole, FIRN_DURABILITY_EACH, MACHINE_SEGMENT);
+    assert_int_equal(machine_open(whole), 0);
+    for (const char *operation = "aagagaag"; *operation; operation++)
+        assert_int_equal(machine_do(whole, *operation), 0);
+    assert_int_equal(machine_close(whole), 0);
+    assert_int_equal(firn_faulty_settle(whole->faulty, NULL), 0);
 }
 
 static bool wrong(struct flip *flip, const char *what, const char *detail)
@@ -130,7 +141,7 @@ static int open_log(struct machine *machine, bool read_only)
     struct firn_log_options options = {
         .disk = firn_faulty_disk(machine->faulty),
         .read_only = read_only,
-        .segment_bytes = SEGMENT,
+        .segment_bytes = MACHINE_SEGMENT,
     };
     if (firn_env_new(&env_options, &machine->env, NULL) < 0)
         abort();
@@ -302,12 +313,7 @@ static void calls_fail_in_repair(void **state)
     static const int codes[] = {FIRN_EIO, FIRN_ENOSPC};
     struct machine whole;
     uint64_t calls = 0, failures = 0;
-    machine_init(&whole, FIRN_DURABILITY_EACH, SEGMENT);
-    assert_int_equal(machine_open(&whole), 0);
-    for (const char *operation = "aagagaag"; *operation; operation++)
-        assert_int_equal(machine_do(&whole, *operation), 0);
-    assert_int_equal(machine_close(&whole), 0);
-    assert_int_equal(firn_faulty_settle(whole.faulty, NULL), 0);
+    make_whole(&whole);
     for (unsigned byte = 30; byte < 300; byte += 83) {
         for (int i = 0; i < 2; i++) {
             bool hit = true;
@@ -335,12 +341,7 @@ static void power_lost_in_repair(void **state)
     struct machine whole;
     struct files files = {0};
     uint64_t crashes = 0, failures = 0;
-    machine_init(&whole, FIRN_DURABILITY_EACH, SEGMENT);
-    assert_int_equal(machine_open(&whole), 0);
-    for (const char *operation = "aagagaag"; *operation; operation++)
-        assert_int_equal(machine_do(&whole, *operation), 0);
-    assert_int_equal(machine_close(&whole), 0);
-    assert_int_equal(firn_faulty_settle(whole.faulty, NULL), 0);
+    make_whole(&whole);
     firn_faulty_walk(whole.faulty, FIRN_FAULTY_DURABLE, note_file, &files);
     for (size_t i = 0; i < files.count; i++) {
         if (!strstr(files.at[i].name, ".log"))
@@ -420,12 +421,7 @@ static void each_bit(void **state)
     struct machine whole;
     struct files files = {0};
     uint64_t flips = 0, failures = 0, silent = 0;
-    machine_init(&whole, FIRN_DURABILITY_EACH, SEGMENT);
-    assert_int_equal(machine_open(&whole), 0);
-    for (const char *operation = "aagagaag"; *operation; operation++)
-        assert_int_equal(machine_do(&whole, *operation), 0);
-    assert_int_equal(machine_close(&whole), 0);
-    assert_int_equal(firn_faulty_settle(whole.faulty, NULL), 0);
+    make_whole(&whole);
     firn_faulty_walk(whole.faulty, FIRN_FAULTY_DURABLE, note_file, &files);
     for (size_t i = 0; i < files.count; i++) {
         bool filler = strcmp(files.at[i].name, "reserve") == 0; /* its bytes are never read */
