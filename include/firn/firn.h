@@ -3,6 +3,7 @@
 #ifndef FIRN_FIRN_H
 #define FIRN_FIRN_H
 
+#include <firn/blocks.h>
 #include <firn/disk.h>
 #include <firn/env.h>
 #include <firn/error.h>
