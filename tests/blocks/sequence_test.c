@@ -438,6 +438,34 @@ static void a_failed_sync_of_names_poisons(void **state)
     }
 }
 
+/* What a dead process allocated without having synced the name is used: it stays. */
+static void names_are_durable_once_it_is_open(void **state)
+{
+    (void)state;
+    struct world w;
+    struct firn_block *block;
+    struct list list = {0};
+    struct firn_faulty_fault fault = {.ops = FIRN_FAULTY_SYNC_DIR};
+    start(&w);
+    open_it(&w);
+    assert_int_equal(firn_faulty_fail(w.faulty, &fault, NULL, NULL), 0);
+    assert_int_equal(block_allocate(w.allocator, &block, &w.err), FIRN_EPOISONED);
+    firn_faulty_kill(w.faulty);
+    close_it(&w);
+    open_it(&w);
+    assert_int_equal(block_retrieve(w.allocator, add_to_list, &list, &w.err), 0);
+    assert_int_equal(list.count, 1);
+    stamp(&w, list.at[0], 5);
+    close_list(&list);
+    firn_faulty_power_off(w.faulty);
+    close_it(&w);
+    assert_int_equal(firn_faulty_restart(w.faulty, 0, NULL), 0);
+    remove_file(&w, "seq.lock");
+    open_it(&w);
+    expect_stamps(&w, "\5");
+    stop(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -457,6 +485,7 @@ int main(void)
         cmocka_unit_test(arguments_are_checked),
         cmocka_unit_test(a_full_disk_passes),
         cmocka_unit_test(a_failed_sync_of_names_poisons),
+        cmocka_unit_test(names_are_durable_once_it_is_open),
     };
     return cmocka_run_group_tests_name("sequence", tests, NULL, NULL);
 }
