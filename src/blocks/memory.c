@@ -195,7 +195,7 @@ static int allocator_release(struct firn_block_allocator *base, struct firn_bloc
     pthread_mutex_unlock(&allocator->lock);
     if (rc < 0)
         return rc;
-    let_go(memory->run);
+    atomic_fetch_sub(&memory->run->users, 1); /* the allocator's; the handle's is left */
     memory_close(block);
     return 0;
 }

@@ -89,9 +89,10 @@ static int allocate(struct block_sequence *sequence, struct block_file **out,
         rc = file_path(sequence, ".tmp", unfinished, err);
     if (rc == 0)
         rc = make_way(sequence, path, unfinished, err);
-    if (rc == 0)
-        rc = block_file_make(disk, sequence->options.env, unfinished, path, sequence->count,
-                             sequence->shift, &file, err);
+    if (rc < 0)
+        return rc;
+    rc = block_file_make(disk, sequence->options.env, unfinished, path, sequence->count,
+                         sequence->shift, &file, err);
     if (rc < 0)
         return rc;
     rc = disk_rename(disk, unfinished, path, err);

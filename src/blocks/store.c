@@ -19,7 +19,8 @@
  * zeroed ahead of the writer (commit/ahead.h): in the background where there is an environment, or
  * by prepare. What a store has touched is behind the writer; what lies ahead is zeroed only where
  * it is zero already, which is read first. So nobody has to know what the blocks mean. Writers of
- * large stores gain nothing by it.
+ * stores above 64 KiB outrun it and would only be held up: who stores so much prepares beforehand,
+ * when the blocks are allocated, say.
  */
 #include <string.h>
 
@@ -27,7 +28,6 @@
 #include "commit/env.h"
 
 enum {
-    SMALL_STORE = 256 * 1024, /* bytes; zeroing ahead pays for stores up to this */
     ZERO_AHEAD = 8 * 1024 * 1024,
     IOVEC_PAIRS = BLOCK_BATCH / 2,
 };
@@ -85,7 +85,7 @@ static void zero_task(void *arg)
 /* With store_lock. Without memory for a task nothing is zeroed, which only costs time. */
 static void consider_zeroing(struct block_file *file, uint64_t bytes)
 {
-    if (!file->env || bytes > SMALL_STORE || atomic_load(&file->space.finished))
+    if (!file->env || bytes > AHEAD_SMALL_GROUP || atomic_load(&file->space.finished))
         return;
     pthread_mutex_lock(&file->ahead.lock);
     uint64_t ready = file->space.zeroed_end > file->space.entered_end ? file->space.zeroed_end

@@ -64,13 +64,13 @@ static inline int reopen(struct world *w, bool env)
 }
 
 /* `bytes` of the content, as blocks of a stream are. */
-static inline int make_pairs(struct iovec *iov, uint8_t *bytes, size_t size)
+static inline int make_pairs(struct iovec *iov, const uint8_t *bytes, size_t size)
 {
     int count = 0;
     for (; size > 0; count += 2) {
         size_t all = size < BLOCK ? size : BLOCK, meta = all < META ? all : META;
-        iov[count] = (struct iovec){bytes, meta};
-        iov[count + 1] = (struct iovec){bytes + meta, all - meta};
+        iov[count] = (struct iovec){(void *)bytes, meta};
+        iov[count + 1] = (struct iovec){(void *)(bytes + meta), all - meta};
         bytes += all;
         size -= all;
     }

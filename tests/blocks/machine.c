@@ -156,7 +156,8 @@ static int release(struct machine *m)
         return rc;
     settle(model);
     m->count--;
-    memmove(m->blocks, m->blocks + 1, (size_t)m->count * sizeof *m->blocks);
+    for (int i = 0; i < m->count; i++)
+        m->blocks[i] = m->blocks[i + 1];
     return 0;
 }
 
