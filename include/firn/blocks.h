@@ -158,9 +158,10 @@ FIRN_API int firn_block_file_create(const char *path, uint64_t count, unsigned s
                                     struct firn_block **block, struct firn_error *err);
 
 /**
- * Opens the file `path` as blocks of `1 << shift` bytes; its size says how many. Nothing keeps
- * others from opening it too: a sequence does. FIRN_EINVAL (`shift`), FIRN_EDAMAGED (it is empty,
- * or no whole number of blocks), FIRN_ENOENT, FIRN_EACCES, FIRN_ENOMEM, FIRN_EMFILE, FIRN_EIO.
+ * Opens the file `path` as blocks of `1 << shift` bytes; its size says how many. Name and size are
+ * on stable storage on return. Nothing keeps others from opening it too: a sequence does.
+ * FIRN_EINVAL (`shift`), FIRN_EDAMAGED (it is empty, or no whole number of blocks), FIRN_ENOENT,
+ * FIRN_EACCES, FIRN_ENOMEM, FIRN_EMFILE, FIRN_EIO.
  */
 FIRN_API int firn_block_file_open(const char *path, unsigned shift,
                                   const struct firn_block_options *options,

@@ -2,6 +2,23 @@
 /*
  * What the floors above use of blocks: one inline wrapper per function of the tables in
  * <firn/blocks.h>, whose comments are the contract.
+ *
+ * For what stands on them:
+ * - One store of many pairs is cheaper than many stores: up to 8 MiB it is one durable write, above
+ *   that the disk works while the next piece is copied. After a crash any sectors of a store that
+ *   was in progress may be there, later ones without earlier ones; nothing outside its range.
+ * - Space is zeroed in the background for small stores only, and where there is an environment.
+ *   block_prepare right after block_allocate, off the way of appends, makes all stores as cheap as
+ *   they can be; of blocks that were retrieved, from the first empty block on.
+ * - What a load finds in a life that began with a crash, or after a poisoned one, may stand in the
+ *   page cache only: the blocks that may have been in flight (in a stream: the last one that is not
+ *   empty, and those before it that its last sync may have covered) are stored again before
+ *   anybody builds on them.
+ * - A poisoned run is not opened anew alone: close all, and retrieve.
+ * - A load takes what it reads out of the page cache, a store what fills whole chunks: they are in
+ *   the caller's memory.
+ * - A release ends the handle only if it succeeds. Poison of one run does not keep it from being
+ *   released; poison of a sequence (names that could not be synced) keeps all of them.
  */
 #ifndef BLOCKS_BLOCKS_H
 #define BLOCKS_BLOCKS_H

@@ -176,6 +176,13 @@ int block_file_open(const struct firn_block_options *options, const char *path, 
     return 0;
 }
 
+/* Whoever created it may have died before its size and name were on stable storage. */
+static int settle(struct block_file *file, struct firn_error *err)
+{
+    int rc = disk_sync(file->file, err);
+    return rc == 0 ? sync_parent(file->disk, file->path, err) : rc;
+}
+
 int firn_block_file_open(const char *path, unsigned shift, const struct firn_block_options *options,
                          struct firn_block **block, struct firn_error *err)
 {
@@ -187,7 +194,12 @@ int firn_block_file_open(const char *path, unsigned shift, const struct firn_blo
         rc = block_check_shape(&block_file_limits, path, 1, shift, NULL, err);
     if (rc == 0)
         rc = block_file_open(options, path, shift, &file, err);
-    if (rc == 0)
+    if (rc < 0)
+        return rc;
+    rc = options->read_only ? 0 : settle(file, err);
+    if (rc < 0)
+        block_file_free(file);
+    else
         *block = &file->base;
     return rc;
 }

@@ -124,6 +124,11 @@ static int make_link(struct firn_disk *disk, const char *path, struct firn_error
     return disk_make_link(disk, text, path, err);
 }
 
+static int just_locked(const char *path, struct firn_error *err)
+{
+    return firn_error_set(err, FIRN_ELOCKED, 0, "%s: just locked by somebody else", path);
+}
+
 /* 0: the lock was there and is gone, or its holder was and the lock is broken: try again. */
 static int look(struct firn_disk *disk, const char *dir, const char *name, const char *path,
                 bool break_dead, struct firn_error *err)
@@ -137,7 +142,9 @@ static int look(struct firn_disk *disk, const char *dir, const char *name, const
     if (holder.alive || !break_dead)
         return refuse(path, &holder, err);
     rc = break_lock(disk, dir, name, holder.text, err);
-    return rc == FIRN_ENOENT ? 0 : rc == FIRN_EMISMATCH ? FIRN_ELOCKED : rc;
+    if (rc == FIRN_EMISMATCH)
+        return just_locked(path, err);
+    return rc == FIRN_ENOENT ? 0 : rc;
 }
 
 int block_lock_take(struct firn_disk *disk, const char *dir, const char *name, bool break_dead,
@@ -153,9 +160,7 @@ int block_lock_take(struct firn_disk *disk, const char *dir, const char *name, b
         if (rc == 0)
             rc = make_link(disk, path, err);
     }
-    if (rc == FIRN_EEXIST)
-        return firn_error_set(err, FIRN_ELOCKED, 0, "%s: just locked by somebody else", path);
-    return rc;
+    return rc == FIRN_EEXIST ? just_locked(path, err) : rc;
 }
 
 int block_lock_look(struct firn_disk *disk, const char *dir, const char *name, bool ignore_dead,

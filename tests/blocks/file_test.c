@@ -201,6 +201,25 @@ static void a_file_that_was_cut_is_damaged(void **state)
     stop(&w);
 }
 
+/* Somebody died while creating it. What is stored in it later stays. */
+static void an_opened_file_is_durable(void **state)
+{
+    (void)state;
+    struct world w;
+    struct firn_file *file;
+    start(&w);
+    assert_int_equal(disk_open(w.disk, path, FIRN_OPEN_WRITE | FIRN_OPEN_CREATE, &file, NULL), 0);
+    assert_int_equal(disk_reserve(file, 0, 8 * BLOCK, NULL), 0);
+    disk_close(file);
+    assert_int_equal(reopen(&w, false), 0);
+    assert_int_equal(store(&w, 2, BLOCK), 0);
+    assert_int_equal(firn_faulty_restart(w.faulty, 0, NULL), 0);
+    assert_int_equal(reopen(&w, false), 0);
+    assert_true(w.block->count == 8);
+    expect(&w, 2, content + 2 * BLOCK, BLOCK);
+    stop(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +228,7 @@ int main(void)
         cmocka_unit_test(creating_leaves_no_file_when_it_fails),
         cmocka_unit_test(arguments_are_checked),
         cmocka_unit_test(sizes_are_checked),
+        cmocka_unit_test(an_opened_file_is_durable),
         cmocka_unit_test(a_read_only_file_is_not_stored_to),
         cmocka_unit_test(what_is_stored_is_durable),
         cmocka_unit_test(a_short_store_keeps_the_rest_of_its_block),

@@ -18,6 +18,7 @@ static int try_open(struct world *w, struct firn_block_options options)
     options.disk = w->disk;
     int rc = firn_block_sequence_open("dir", "seq", COUNT, SHIFT, &options, &allocator, &w->err);
     assert_int_equal(rc == 0, allocator != NULL);
+    assert_true(rc == 0 || w->err.code == rc);
     if (rc == 0)
         w->allocator = allocator;
     return rc;

@@ -466,6 +466,27 @@ static void names_are_durable_once_it_is_open(void **state)
     stop(&w);
 }
 
+static void a_poisoned_file_can_be_released(void **state)
+{
+    (void)state;
+    struct world w;
+    struct firn_block *block;
+    struct firn_faulty_fault fault = {.ops = FIRN_FAULTY_WRITE_DURABLE};
+    char x = 1;
+    const struct iovec pair[] = {{&x, 1}, {NULL, 0}};
+    start(&w);
+    open_it(&w);
+    assert_int_equal(block_allocate(w.allocator, &block, &w.err), 0);
+    assert_int_equal(firn_faulty_fail(w.faulty, &fault, NULL, NULL), 0);
+    assert_int_equal(block_store(block, 0, pair, 2, &w.err), FIRN_EPOISONED);
+    assert_int_equal(block_release(w.allocator, block, &w.err), 0);
+    expect_files(&w, "seq.lock");
+    assert_int_equal(block_allocate(w.allocator, &block, &w.err), 0);
+    stamp(&w, block, 1);
+    block_close(block);
+    stop(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -485,6 +506,7 @@ int main(void)
         cmocka_unit_test(arguments_are_checked),
         cmocka_unit_test(a_full_disk_passes),
         cmocka_unit_test(a_failed_sync_of_names_poisons),
+        cmocka_unit_test(a_poisoned_file_can_be_released),
         cmocka_unit_test(names_are_durable_once_it_is_open),
     };
     return cmocka_run_group_tests_name("sequence", tests, NULL, NULL);
