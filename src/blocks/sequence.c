@@ -139,7 +139,6 @@ static int release(struct block_sequence *sequence, struct block_file *file, str
         return firn_error_set(err, FIRN_EMISMATCH, 0,
                               "%s: not the first file; that with index 0x%04x is", file->path,
                               sequence->start);
-    block_file_end_zeroing(file);
     int rc = disk_remove(sequence->options.disk, file->path, err);
     if (rc == 0)
         rc = sync_names(sequence, err);

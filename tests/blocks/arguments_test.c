@@ -108,6 +108,7 @@ static void stores_stay_within_the_blocks(void **state)
     static uint8_t bytes[1];
     const struct iovec two[] = {{bytes, 48}, {bytes, 4048}, {bytes, 48}, {bytes, 4048}};
     const struct iovec huge[] = {{bytes, SIZE_MAX}, {bytes, 2}};
+    const struct iovec wrapping[] = {{bytes, 2}, {bytes, SIZE_MAX}};
     uint64_t sum = 7;
     assert_int_equal(block_check_store(&block, "x", 1, two, 4, &sum, NULL), 0);
     assert_true(sum == 8192);
@@ -118,6 +119,7 @@ static void stores_stay_within_the_blocks(void **state)
                      FIRN_ERANGE);
     assert_int_equal(block_check_store(&block, "x", 0, huge, 2, &sum, NULL), FIRN_ERANGE);
     assert_int_equal(block_check_store(&most, "x", 0, huge, 2, &sum, NULL), FIRN_ERANGE);
+    assert_int_equal(block_check_load(&most, "x", 0, wrapping, 2, &sum, NULL), FIRN_ERANGE);
     assert_int_equal(block_check_load(&block, "x", 0, two, -1, &sum, NULL), FIRN_EINVAL);
     assert_int_equal(block_check_load(&block, "x", 2, two, 3, &sum, NULL), FIRN_ERANGE);
     assert_true(sum == 8192);
