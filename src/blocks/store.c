@@ -19,8 +19,10 @@
  * zeroed ahead of the writer (commit/ahead.h): in the background where there is an environment, or
  * by prepare. What a store has touched is behind the writer; what lies ahead is zeroed only where
  * it is zero already, which is read first. So nobody has to know what the blocks mean. Writers of
- * stores above 64 KiB outrun it and would only be held up: who stores so much prepares beforehand,
- * when the blocks are allocated, say.
+ * stores of 128 KiB and more outrun it and would only be held up: who stores so much prepares
+ * beforehand, when the blocks are allocated, say. (Compared with space that was zeroed before, a row
+ * of durable stores of 4 KiB takes 1.0 x, of 72 KiB 1.3 x, of 128 KiB 2.2 x; with space that is only
+ * set aside it is 1.6, 1.8 and 1.8 x.)
  */
 #include <string.h>
 
@@ -28,6 +30,7 @@
 #include "commit/env.h"
 
 enum {
+    SMALL_STORE = 96 * 1024, /* bytes; zeroing in the background pays for stores up to this */
     ZERO_AHEAD = 8 * 1024 * 1024,
     IOVEC_PAIRS = BLOCK_BATCH / 2,
 };
@@ -85,7 +88,7 @@ static void zero_task(void *arg)
 /* With store_lock. Without memory for a task nothing is zeroed, which only costs time. */
 static void consider_zeroing(struct block_file *file, uint64_t bytes)
 {
-    if (!file->env || bytes > AHEAD_SMALL_GROUP || atomic_load(&file->space.finished))
+    if (!file->env || bytes > SMALL_STORE || atomic_load(&file->space.finished))
         return;
     pthread_mutex_lock(&file->ahead.lock);
     uint64_t ready = file->space.zeroed_end > file->space.entered_end ? file->space.zeroed_end
