@@ -20,9 +20,9 @@
  * by prepare. What a store has touched is behind the writer; what lies ahead is zeroed only where
  * it is zero already, which is read first. So nobody has to know what the blocks mean. Writers of
  * stores of 128 KiB and more outrun it and would only be held up: who stores so much prepares
- * beforehand, when the blocks are allocated, say. (Compared with space that was zeroed before, a row
- * of durable stores of 4 KiB takes 1.0 x, of 72 KiB 1.3 x, of 128 KiB 2.2 x; with space that is only
- * set aside it is 1.6, 1.8 and 1.8 x.)
+ * beforehand, when the blocks are allocated, say. (Compared with space that was zeroed before, a
+ * row of durable stores of 4 KiB takes 1.0 x, of 72 KiB 1.3 x, of 128 KiB 2.2 x; with space that is
+ * only set aside it is 1.6, 1.8 and 1.8 x.)
  */
 #include <string.h>
 
