@@ -308,9 +308,9 @@ static const char *machine_why(const void *arg)
     return ((const struct machine *)arg)->why;
 }
 
-static const char *machine_message(const void *arg)
+static struct firn_error *machine_error(void *arg)
 {
-    return ((const struct machine *)arg)->err.message;
+    return &((struct machine *)arg)->err;
 }
 
 const struct explore_ops machine_ops = {
@@ -327,5 +327,5 @@ const struct explore_ops machine_ops = {
     .faulty = machine_faulty,
     .digest = machine_digest,
     .why = machine_why,
-    .message = machine_message,
+    .error = machine_error,
 };
