@@ -180,7 +180,9 @@ FIRN_API int firn_block_file_open(const char *path, unsigned shift,
  *
  * One handle at a time: `NAME.lock`, a symbolic link to the process id, is there as long as it is
  * open, and after a crash. FIRN_ELOCKED then; the message says whose it is, and whether that
- * process is gone. See break_dead_lock, and firn_block_sequence_break_lock.
+ * process is gone. See break_dead_lock, and firn_block_sequence_break_lock. Opened read-only it
+ * takes no lock, and minds that of others: several may read at a time, and nothing keeps a writer
+ * from opening it meanwhile.
  *
  * FIRN_EINVAL (as firn_block_file_create; `name` is empty or has a '/'), FIRN_ELOCKED, FIRN_EFORMAT
  * (the name of a file `NAME.*` can't be understood), FIRN_ERANGE (files that can't belong to one

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crash/rig.h"
 #include "disk/disk.h"
 
 enum { BLOCK = 1 << MACHINE_SHIFT, BLOCKS_MOST = 1024 };
@@ -176,17 +177,6 @@ static int load_all(struct machine *m)
     return 0;
 }
 
-static int store_again(struct machine *m)
-{
-    for (int i = 0; i < m->count; i++) {
-        const struct iovec pair[] = {{&m->model.now.stamps[i], 1}, {NULL, 0}};
-        int rc = block_store(m->blocks[i], 0, pair, 2, &m->err);
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
-}
-
 static int close_and_open(struct machine *m)
 {
     int rc = machine_close(m);
@@ -207,13 +197,11 @@ int machine_operate(void *arg, char operation)
         return m->count ? stamp(m, 0, m->shape->blocks) : 0;
     case 'g':
         return load_all(m);
-    case 'S':
-        return store_again(m);
     case 'p':
         return m->count ? block_prepare(m->blocks[m->count - 1], 0, m->shape->blocks, &m->err) : 0;
     case 'e':
         if (m->env)
-            firn_env_run(m->env);
+            rig_background(m->env);
         return 0;
     default:
         return close_and_open(m);
@@ -313,6 +301,22 @@ static struct firn_error *machine_error(void *arg)
     return &((struct machine *)arg)->err;
 }
 
+static bool machine_check_leaks(void *arg)
+{
+    struct machine *m = arg;
+    return rig_check_leaks(m->faulty, m->why, sizeof m->why);
+}
+
+static bool machine_is_open(const void *arg)
+{
+    return ((const struct machine *)arg)->allocator != NULL;
+}
+
+static size_t machine_possible(const void *arg)
+{
+    return ((const struct machine *)arg)->model.maybe_next ? 2 : 1;
+}
+
 const struct explore_ops machine_ops = {
     .machine_bytes = sizeof(struct machine),
     .init = machine_init,
@@ -324,6 +328,9 @@ const struct explore_ops machine_ops = {
     .operate = machine_operate,
     .check = machine_check,
     .check_life = machine_check_life,
+    .check_leaks = machine_check_leaks,
+    .is_open = machine_is_open,
+    .possible = machine_possible,
     .faulty = machine_faulty,
     .digest = machine_digest,
     .why = machine_why,

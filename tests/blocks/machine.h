@@ -52,8 +52,8 @@ int machine_open(void *machine);
 int machine_close(void *machine);
 /*
  * a: allocates a file and stamps it; s, l: stamps the first file by a small store, or by one of all
- * its blocks; r: releases the first; g: loads all first blocks; S: stores what is known of them
- * again; p: prepares the last file; e: does background work; c: closes and opens.
+ * its blocks; r: releases the first; g: loads all first blocks; p: prepares the last file; e: does
+ * background work; c: closes and opens.
  */
 int machine_operate(void *machine, char operation);
 /* Opened: what is there is what the model says, which is certain then. */
