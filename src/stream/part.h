@@ -66,6 +66,7 @@ struct part {
     uint64_t settle_from, settle_to; /* blocks that part_settle stores, when not settled */
 
     /* The stream's; see stream_private.h. */
+    struct firn_stream *stream;
     atomic_uint references;
     _Atomic uint64_t base;     /* position of the first own byte; UINT64_MAX: not known yet */
     _Atomic uint64_t own;      /* own bytes: up to `ended`, also while a sync is under way */

@@ -24,8 +24,10 @@
 #include "base/snapshot.h"
 #include "stream/part.h"
 
-/* An append that two parts share: positions [base + own, base + own + size) of the first. */
+/* An append that two parts share: positions [base + own, base + own + size) of the first. One that
+ * is taken back is retired: who is inside grace may still ask for its size. */
 struct span {
+    struct grace_item item;
     size_t size;
     uint8_t bytes[];
 };
@@ -53,6 +55,7 @@ struct firn_stream {
     pthread_mutex_t structure; /* growing, shrinking, releasing; and what follows */
     struct part **queue;
     size_t queued, queue_size;
+    struct firn_block *spare; /* allocated by a growing that failed then; the next one takes it */
     uint64_t removed_bytes; /* position where the first part of the list begins */
 };
 
