@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "stream.h"
+#include "files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -49,15 +49,15 @@ uint64_t files_size(const struct files *files)
 /* ---- one file --------------------------------------------------------------------------- */
 
 /* 1: go on; 0: the end, or a signal; STATUS_FAILED is told by *status. */
-static bool pump(struct stream *stream, struct firn_spool *spool, int fd, const char *file,
+static bool pump(struct file_records *records, struct firn_spool *spool, int fd, const char *file,
                  char *piece, int *status)
 {
     struct firn_error err = {0};
     enum signals_wait ready = SIGNALS_TIMED_OUT;
     while (ready == SIGNALS_TIMED_OUT) {
-        int timeout = stream->progress->shown ? PROGRESS_INTERVAL_MS : SIGNALS_FOREVER;
-        progress_update(stream->progress, stream->bytes,
-                        stream->writer->acknowledged - stream->writer->first_index);
+        int timeout = records->progress->shown ? PROGRESS_INTERVAL_MS : SIGNALS_FOREVER;
+        progress_update(records->progress, records->bytes,
+                        records->writer->acknowledged - records->writer->first_index);
         ready = signals_wait(fd, POLLIN, timeout);
     }
     if (ready == SIGNALS_INTERRUPTED || signals_caught())
@@ -66,66 +66,66 @@ static bool pump(struct stream *stream, struct firn_spool *spool, int fd, const 
     if (got < 0 && (errno == EINTR || errno == EAGAIN))
         return true;
     if (got < 0)
-        *status = report_failure(stream->subcommand, "%s: %s", file, strerror(errno));
+        *status = report_failure(records->subcommand, "%s: %s", file, strerror(errno));
     else if (got > 0 && firn_spool_write(spool, piece, (size_t)got, &err) < 0)
-        *status = report_failure(stream->subcommand, "%s, at byte %llu: %s", file,
-                                 (unsigned long long)stream->bytes, err.message);
+        *status = report_failure(records->subcommand, "%s, at byte %llu: %s", file,
+                                 (unsigned long long)records->bytes, err.message);
     if (got > 0)
-        stream->bytes += (uint64_t)got;
+        records->bytes += (uint64_t)got;
     return got > 0 && *status == STATUS_DONE;
 }
 
-static int finish(struct stream *stream, struct firn_spool *spool)
+static int finish(struct file_records *records, struct firn_spool *spool)
 {
     struct firn_error err = {0};
     struct firn_appended where;
-    progress_clear(stream->progress);
+    progress_clear(records->progress);
     if (firn_spool_finish(spool, NULL, &where, &err) < 0)
-        return report_error(stream->subcommand, &err);
+        return report_error(records->subcommand, &err);
     struct mark mark = {where.index + 1, where.epoch};
-    if (writer_acknowledge(stream->writer, mark, &err) < 0)
-        return stream->writer->output_error == EPIPE ? STATUS_FAILED
-                                                     : report_error(stream->subcommand, &err);
+    if (writer_acknowledge(records->writer, mark, &err) < 0)
+        return records->writer->output_error == EPIPE ? STATUS_FAILED
+                                                      : report_error(records->subcommand, &err);
     return STATUS_DONE;
 }
 
-static int stream_open_file(struct stream *stream, int fd, const char *file)
+static int append_open_file(struct file_records *records, int fd, const char *file)
 {
     struct firn_error err = {0};
     struct firn_spool *spool;
     int status = STATUS_DONE;
-    if (firn_spool_open(stream->log, NULL, stream->limit, &spool, &err) < 0)
-        return report_error(stream->subcommand, &err);
+    if (firn_spool_open(records->log, NULL, records->limit, &spool, &err) < 0)
+        return report_error(records->subcommand, &err);
     char *piece = malloc(PIECE);
     if (!piece)
-        status = report_failure(stream->subcommand, "out of memory");
-    while (piece && pump(stream, spool, fd, file, piece, &status))
+        status = report_failure(records->subcommand, "out of memory");
+    while (piece && pump(records, spool, fd, file, piece, &status))
         ;
     free(piece);
     if (status == STATUS_DONE && !signals_caught())
-        return finish(stream, spool);
+        return finish(records, spool);
     firn_spool_abandon(spool);
     return status;
 }
 
 /* ---- all of them ------------------------------------------------------------------------ */
 
-static int stream_file(struct stream *stream, const char *file)
+static int append_file(struct file_records *records, const char *file)
 {
     bool standard = strcmp(file, "-") == 0;
     int fd = standard ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return report_failure(stream->subcommand, "%s: %s", file, strerror(errno));
-    int status = stream_open_file(stream, fd, standard ? "standard input" : file);
+        return report_failure(records->subcommand, "%s: %s", file, strerror(errno));
+    int status = append_open_file(records, fd, standard ? "standard input" : file);
     if (!standard)
         close(fd);
     return status;
 }
 
-int stream_files(struct stream *stream, const struct files *files)
+int files_append(struct file_records *records, const struct files *files)
 {
     int status = STATUS_DONE;
     for (size_t i = 0; i < files->count && status == STATUS_DONE && !signals_caught(); i++)
-        status = stream_file(stream, files->names[i]);
+        status = append_file(records, files->names[i]);
     return status;
 }

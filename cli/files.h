@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Whole files as records, whatever their length. */
-#ifndef CLI_STREAM_H
-#define CLI_STREAM_H
+#ifndef CLI_FILES_H
+#define CLI_FILES_H
 
 #include <stddef.h>
 
@@ -13,7 +13,7 @@ struct files {
     size_t count;
 };
 
-struct stream {
+struct file_records {
     const char *subcommand;
     struct firn_log *log;
     struct writer *writer;
@@ -32,6 +32,6 @@ uint64_t files_size(const struct files *files);
  * Appends each file as one record, in order; each is durable, and acknowledged, before the next one
  * begins. A signal ends it, and nothing remains of the file that is being read. A STATUS_....
  */
-int stream_files(struct stream *stream, const struct files *files);
+int files_append(struct file_records *records, const struct files *files);
 
 #endif
