@@ -23,7 +23,7 @@ struct meta {
 };
 
 void meta_encode(uint8_t bytes[META_BYTES], const struct meta *meta); /* leaves the note alone */
-/* False: parity, or bits that must be zero. An empty block has all 12 bytes zero. */
+/* False: parity, or bits that must be zero. Of an empty block about and parity are zero. */
 bool meta_decode(const uint8_t bytes[META_BYTES], struct meta *meta);
 /* Whether `about` is zero, whatever the parity. */
 bool meta_is_empty(const uint8_t bytes[META_BYTES]);
@@ -34,16 +34,20 @@ uint32_t meta_written(const struct meta *meta, uint32_t payload);
 enum {
     NOTE_OPEN = 1, /* in block 0: the part was not closed */
     NOTE_WAS = 2,  /* a sync began at this block; `was` is what it said before */
+    NOTE_CUT = 4,  /* in block 0: those behind the end, below `cut_to`, are being zeroed */
 };
 
 struct note {
     uint32_t flags;  /* 0: none */
     struct meta was; /* with NOTE_WAS */
+    uint64_t cut_to; /* with NOTE_CUT */
 };
 
 /* Writes the 32 reserved bytes; flags 0 clears them. */
 void note_encode(uint8_t bytes[META_BYTES], const struct note *note);
 /* flags 0 where there is none that checks. */
 void note_decode(const uint8_t bytes[META_BYTES], struct note *note);
+/* Whether the reserved bytes are all zero. */
+bool note_is_clear(const uint8_t bytes[META_BYTES]);
 
 #endif

@@ -36,6 +36,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <firn/stream.h>
+
 #include "base/lock.h"
 #include "blocks/blocks.h"
 #include "stream/format.h"
@@ -59,6 +61,8 @@ struct part {
     struct part_state state;
     struct part_state next;
     bool pending;                    /* there is something to sync */
+    uint64_t pending_size;           /* bytes of that append, also those that do not fit */
+    uint64_t touched;                /* blocks below may have been stored to; by meta_lock */
     bool open;                       /* the mark is on stable storage */
     bool unclean;                    /* it was found open when it was loaded */
     bool settled;                    /* nothing is left to be written by part_settle */
@@ -76,9 +80,9 @@ struct part {
 };
 
 /* Of `block`, which it owns from then on if it succeeds; empty, until it is loaded. The memory of
- * `data` is zero, and not touched. FIRN_ERANGE (shift), FIRN_ENOMEM. */
+ * `data` is zero, and not touched. One reference, no base. FIRN_ERANGE (shift), FIRN_ENOMEM. */
 int part_new(struct firn_block *block, struct part **part, struct firn_error *err);
-/* Closes the block, and frees all. NULL is fine. */
+/* Closes the block, and frees all, the span too. NULL is fine. */
 void part_free(struct part *part);
 
 /* ---- load.c, recover.c ---- */

@@ -56,7 +56,7 @@ struct firn_stream {
     struct part **queue;
     size_t queued, queue_size;
     struct firn_block *spare; /* allocated by a growing that failed then; the next one takes it */
-    uint64_t removed_bytes; /* position where the first part of the list begins */
+    uint64_t removed_bytes;   /* position where the first part of the list begins */
 };
 
 /* ---- list.c: the parts, and positions in them ---- */
