@@ -13,6 +13,7 @@
 #include <firn/pipe.h>
 #include <firn/spool.h>
 #include <firn/stats.h>
+#include <firn/stream.h>
 #include <firn/transfer.h>
 #include <firn/version.h>
 

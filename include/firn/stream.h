@@ -250,7 +250,7 @@ FIRN_API int firn_stream_find(struct firn_stream *stream, firn_stream_compare_fn
 /**
  * Adds a part behind the others, on blocks that the allocator gives, which are taken to be empty.
  * Appends and readers go on meanwhile. FIRN_EREADONLY, FIRN_ERANGE (the blocks' shift),
- * FIRN_ENOMEM, FIRN_ENOSPC and all else that allocator and blocks return.
+ * FIRN_ENOMEM, FIRN_ENOSPC, FIRN_EPOISONED and all else that allocator and blocks return.
  */
 FIRN_API int firn_stream_grow(struct firn_stream *stream, struct firn_error *err);
 
