@@ -39,7 +39,7 @@ extern "C" {
 #endif
 
 struct firn_stream;
-struct firn_stream_append;
+struct firn_stream_appending;
 struct firn_stream_reader;
 
 /** Most bytes of an append. */
@@ -134,27 +134,27 @@ FIRN_API int firn_stream_close(struct firn_stream *stream, struct firn_error *er
  * FIRN_EREADONLY, FIRN_ENOMEM, FIRN_EPOISONED.
  */
 FIRN_API int firn_stream_append(struct firn_stream *stream, const void *bytes, size_t size,
-                                struct firn_stream_append **append, struct firn_error *err);
+                                struct firn_stream_appending **append, struct firn_error *err);
 
 /**
  * Brings the append to stable storage; it is, and readers see it, when it returns 0. May be called
  * again, then it does nothing. FIRN_ENOSPC, FIRN_ENOMEM: nothing was written; try again when there
  * is room. FIRN_EPOISONED: it failed for good, and poisoned the stream.
  */
-FIRN_API int firn_stream_append_sync(struct firn_stream_append *append, struct firn_error *err);
+FIRN_API int firn_stream_append_sync(struct firn_stream_appending *append, struct firn_error *err);
 
 /** Whether it is on stable storage. */
-FIRN_API bool firn_stream_append_is_synced(const struct firn_stream_append *append);
+FIRN_API bool firn_stream_append_is_synced(const struct firn_stream_appending *append);
 
 /** Where its bytes begin. */
-FIRN_API uint64_t firn_stream_append_position(const struct firn_stream_append *append);
+FIRN_API uint64_t firn_stream_append_position(const struct firn_stream_appending *append);
 
 /**
  * Ends the append, syncing it if it is not. Returns what sync returns: where that says that nothing
  * was written, the append is taken back, and the stream is as before it; otherwise the stream is
  * poisoned. The handle is released in any case. NULL is fine.
  */
-FIRN_API int firn_stream_append_end(struct firn_stream_append *append, struct firn_error *err);
+FIRN_API int firn_stream_append_end(struct firn_stream_appending *append, struct firn_error *err);
 
 /** Append, sync and end in one: on stable storage when it returns 0. `*position` (may be NULL) is
  * where the bytes begin. */

@@ -17,7 +17,7 @@
 #include "base/error.h"
 #include "stream/stream_private.h"
 
-struct firn_stream_append {
+struct firn_stream_appending {
     struct firn_stream *stream;
     uint64_t position;
     size_t size;
@@ -77,7 +77,7 @@ static int too_large(size_t size, const struct part *part, struct firn_error *er
 }
 
 /* Keeps in `place` and moves to the append what it goes to. */
-static int choose(struct firn_stream_append *append, struct place *place, size_t span_bytes,
+static int choose(struct firn_stream_appending *append, struct place *place, size_t span_bytes,
                   struct firn_error *err)
 {
     struct part *part = place->part, *next = place->next;
@@ -129,7 +129,7 @@ static void take_from_part(struct part *part)
         set(&part->base, UINT64_MAX);
 }
 
-static int add_spanned(struct firn_stream_append *append, const uint8_t *bytes,
+static int add_spanned(struct firn_stream_appending *append, const uint8_t *bytes,
                        struct firn_error *err)
 {
     struct part *left = append->left, *right = append->right;
@@ -145,7 +145,7 @@ static int add_spanned(struct firn_stream_append *append, const uint8_t *bytes,
     return 0;
 }
 
-static int add(struct firn_stream_append *append, const void *bytes, struct firn_error *err)
+static int add(struct firn_stream_appending *append, const void *bytes, struct firn_error *err)
 {
     if (append->spanned)
         return add_spanned(append, bytes, err);
@@ -160,7 +160,7 @@ static void release_span(struct grace_item *item)
     free((struct span *)(void *)item);
 }
 
-static void take_back(struct firn_stream_append *append)
+static void take_back(struct firn_stream_appending *append)
 {
     if (append->spanned) {
         struct span *span = atomic_exchange(&append->left->span, NULL);
@@ -195,7 +195,7 @@ static int begin(struct firn_stream *stream, struct firn_error *err)
     return stream_poisoned(stream, err);
 }
 
-static int append_to(struct firn_stream_append *append, struct place *place, const void *bytes,
+static int append_to(struct firn_stream_appending *append, struct place *place, const void *bytes,
                      struct firn_error *err)
 {
     struct firn_stream *stream = append->stream;
@@ -214,7 +214,7 @@ static int append_to(struct firn_stream_append *append, struct place *place, con
 }
 
 /* Nothing to append is synced at once, where something could be appended. */
-static int append_nothing(struct firn_stream_append *append, struct place *place,
+static int append_nothing(struct firn_stream_appending *append, struct place *place,
                           struct firn_error *err)
 {
     atomic_init(&append->synced, true);
@@ -225,13 +225,13 @@ static int append_nothing(struct firn_stream_append *append, struct place *place
 }
 
 int firn_stream_append(struct firn_stream *stream, const void *bytes, size_t size,
-                       struct firn_stream_append **out, struct firn_error *err)
+                       struct firn_stream_appending **out, struct firn_error *err)
 {
     struct place place = {0};
     int rc = check_append(stream, size, err);
     if (rc < 0)
         return rc;
-    struct firn_stream_append *append = calloc(1, sizeof *append);
+    struct firn_stream_appending *append = calloc(1, sizeof *append);
     if (!append)
         return firn_error_set(err, FIRN_ENOMEM, 0, "no memory for an append");
     append->stream = stream;
@@ -256,7 +256,7 @@ static bool may_be_tried_again(int rc)
     return rc == FIRN_ENOSPC || rc == FIRN_ENOMEM;
 }
 
-static int sync_part(struct firn_stream_append *append, struct part *part, uint64_t number,
+static int sync_part(struct firn_stream_appending *append, struct part *part, uint64_t number,
                      struct firn_error *err)
 {
     struct firn_error cause = {0};
@@ -278,7 +278,7 @@ static void publish_part(struct part *part)
     set(&part->used, part->state.used);
 }
 
-static void let_go(struct firn_stream_append *append)
+static void let_go(struct firn_stream_appending *append)
 {
     part_release(append->left);
     part_release(append->right);
@@ -286,7 +286,7 @@ static void let_go(struct firn_stream_append *append)
     atomic_store(&append->stream->appending, false);
 }
 
-int firn_stream_append_sync(struct firn_stream_append *append, struct firn_error *err)
+int firn_stream_append_sync(struct firn_stream_appending *append, struct firn_error *err)
 {
     struct firn_stream *stream = append->stream;
     if (firn_stream_append_is_synced(append))
@@ -308,12 +308,12 @@ int firn_stream_append_sync(struct firn_stream_append *append, struct firn_error
     return 0;
 }
 
-bool firn_stream_append_is_synced(const struct firn_stream_append *append)
+bool firn_stream_append_is_synced(const struct firn_stream_appending *append)
 {
     return atomic_load_explicit(&append->synced, memory_order_acquire);
 }
 
-uint64_t firn_stream_append_position(const struct firn_stream_append *append)
+uint64_t firn_stream_append_position(const struct firn_stream_appending *append)
 {
     return append->position;
 }
@@ -321,7 +321,7 @@ uint64_t firn_stream_append_position(const struct firn_stream_append *append)
 /* ---- ending ---- */
 
 /* It could not be synced, `rc` says why. */
-static int give_up(struct firn_stream_append *append, int rc, struct firn_error *cause)
+static int give_up(struct firn_stream_appending *append, int rc, struct firn_error *cause)
 {
     struct firn_stream *stream = append->stream;
     if (may_be_tried_again(rc) && !append->half) {
@@ -335,7 +335,7 @@ static int give_up(struct firn_stream_append *append, int rc, struct firn_error 
     return rc;
 }
 
-int firn_stream_append_end(struct firn_stream_append *append, struct firn_error *err)
+int firn_stream_append_end(struct firn_stream_appending *append, struct firn_error *err)
 {
     struct firn_error cause = {0};
     if (!append)
@@ -352,7 +352,7 @@ int firn_stream_append_end(struct firn_stream_append *append, struct firn_error 
 int firn_stream_write(struct firn_stream *stream, const void *bytes, size_t size,
                       uint64_t *position, struct firn_error *err)
 {
-    struct firn_stream_append *append;
+    struct firn_stream_appending *append;
     int rc = firn_stream_append(stream, bytes, size, &append, err);
     if (rc < 0)
         return rc;

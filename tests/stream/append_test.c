@@ -2,9 +2,9 @@
 /* Appends: where they go, what is refused, and what a failed sync leaves. */
 #include "stream/kinds.h"
 
-static struct firn_stream_append *append(struct kinds *k, size_t size)
+static struct firn_stream_appending *append(struct kinds *k, size_t size)
 {
-    struct firn_stream_append *handle = NULL;
+    struct firn_stream_appending *handle = NULL;
     OK(firn_stream_append(k->stream, shared_bytes, size, &handle, &k->err));
     assert_int_equal(firn_stream_append_position(handle), firn_stream_end(k->stream));
     return handle;
@@ -12,7 +12,7 @@ static struct firn_stream_append *append(struct kinds *k, size_t size)
 
 static void refused(struct kinds *k, size_t size, int code, const char *message)
 {
-    struct firn_stream_append *handle = NULL;
+    struct firn_stream_appending *handle = NULL;
     uint64_t end = firn_stream_end(k->stream), open = k->stream->open;
     FAILS(firn_stream_append(k->stream, shared_bytes, size, &handle, &k->err), code);
     assert_null(handle);
@@ -30,7 +30,7 @@ static void expect_end(struct firn_stream_reader *reader)
 /* Nobody sees it before it is synced. */
 static void append_and_read(struct kinds *k, struct firn_stream_reader *reader, size_t size)
 {
-    struct firn_stream_append *handle = append(k, size);
+    struct firn_stream_appending *handle = append(k, size);
     assert_false(firn_stream_append_is_synced(handle));
     expect_end(reader);
     OK(firn_stream_append_sync(handle, &k->err));
@@ -65,7 +65,7 @@ static void appends_find_their_part(void **state)
     kinds_open(k, "fp fe fe");
     struct firn_stream_reader *reader = reader_at_end(k);
     refused(k, 1282, FIRN_ETOOBIG, "capacity of 1280 bytes");
-    struct firn_stream_append *nothing = append(k, 0);
+    struct firn_stream_appending *nothing = append(k, 0);
     assert_true(firn_stream_append_is_synced(nothing));
     expect_end(reader);
     OK(firn_stream_append_sync(nothing, &k->err));
@@ -134,11 +134,11 @@ static void one_appends_at_a_time(void **state)
     (void)state;
     struct kinds world, *k = &world;
     open_spanning(k, "ff fp fe", 130);
-    struct firn_stream_append *first = append(k, 64);
+    struct firn_stream_appending *first = append(k, 64);
     refused(k, 64, FIRN_EBUSY, "another append");
     OK(firn_stream_append_end(append(k, 0), &k->err));
     OK(firn_stream_append_sync(first, &k->err));
-    struct firn_stream_append *second = append(k, 100); /* the first one has not ended */
+    struct firn_stream_appending *second = append(k, 100); /* the first one has not ended */
     refused(k, 64, FIRN_EBUSY, "another append");
     OK(firn_stream_append_end(first, &k->err));
     refused(k, 64, FIRN_EBUSY, "another append");
@@ -192,7 +192,7 @@ static void a_full_disk_is_tried_again(void **state)
         struct kinds world, *k = &world;
         kinds_open(k, "fp fe");
         kinds_append(k, 8); /* marks the part */
-        struct firn_stream_append *handle = append(k, 80);
+        struct firn_stream_appending *handle = append(k, 80);
         fail_store(k, 1, codes[i]);
         FAILS(firn_stream_append_sync(handle, &k->err), codes[i]);
         assert_non_null(strstr(k->err.message, "part 0"));
@@ -216,7 +216,7 @@ static void appends_are_taken_back(void **state)
         struct kinds world, *k = &world;
         open_spanning(k, kinds[i], 200);
         uint64_t end = firn_stream_end(k->stream);
-        struct firn_stream_append *handle = append(k, sizes[i]);
+        struct firn_stream_appending *handle = append(k, sizes[i]);
         fail_store(k, 1, FIRN_ENOSPC);
         FAILS(firn_stream_append_end(handle, &k->err), FIRN_ENOSPC);
         expect_all(k, end);
@@ -245,7 +245,7 @@ static void failures_poison(void **state)
     struct kinds world, *k = &world;
     kinds_open(k, "fp fe");
     kinds_append(k, 8);
-    struct firn_stream_append *handle = append(k, 80);
+    struct firn_stream_appending *handle = append(k, 80);
     fail_store(k, 1, FIRN_EIO);
     FAILS(firn_stream_append_sync(handle, &k->err), FIRN_EPOISONED);
     assert_non_null(strstr(k->err.message, "part 0"));
@@ -277,7 +277,7 @@ static void spanned_appends_are_tried_again(void **state)
     for (unsigned in = 1; in <= SPAN_STORES; in++) {
         struct kinds world, *k = &world;
         open_spanning(k, "fp fe", 200);
-        struct firn_stream_append *handle = append(k, 160);
+        struct firn_stream_appending *handle = append(k, 160);
         fail_store(k, in, FIRN_ENOSPC);
         FAILS(firn_stream_append_sync(handle, &k->err), FIRN_ENOSPC);
         assert_non_null(strstr(k->err.message, in <= SPAN_RIGHT ? "part 1" : "part 0"));
@@ -300,7 +300,7 @@ static void half_an_append_poisons(void **state)
         struct firn_stream_recovery recovery;
         bool half = in > SPAN_RIGHT;
         open_spanning(k, "fp fe", 200);
-        struct firn_stream_append *handle = append(k, 160);
+        struct firn_stream_appending *handle = append(k, 160);
         fail_store(k, in, FIRN_ENOSPC);
         FAILS(firn_stream_append_end(handle, &k->err), half ? FIRN_EPOISONED : FIRN_ENOSPC);
         expect_all(k, FP);
@@ -326,7 +326,7 @@ static void either_half_may_fail_for_good(void **state)
     for (unsigned in = 1; in <= SPAN_STORES; in++) {
         struct kinds world, *k = &world;
         open_spanning(k, "fp fe", 200);
-        struct firn_stream_append *handle = append(k, 160);
+        struct firn_stream_appending *handle = append(k, 160);
         fail_store(k, in, FIRN_EIO);
         FAILS(firn_stream_append_end(handle, &k->err), FIRN_EPOISONED);
         expect_poisoned(k, FP);
