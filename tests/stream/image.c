@@ -60,6 +60,62 @@ static void write_all(struct image *image, size_t at, const struct iovec *iov, i
     }
 }
 
+/* ---- the medium ---- */
+
+static void reach_medium(struct image *image, size_t from, size_t to, bool all)
+{
+    size_t unit = prng_below(&image->prng, 2) ? IMAGE_SECTOR : IMAGE_PAGE;
+    uint64_t chance = prng_below(&image->prng, 5);
+    from -= from % unit;
+    for (size_t at = from; at < to || at % unit != 0; at += IMAGE_SECTOR) {
+        if (at >= image->size)
+            break;
+        size_t size = image->size - at < IMAGE_SECTOR ? image->size - at : IMAGE_SECTOR;
+        if (all || prng_below(&image->prng, 4) < chance)
+            memcpy(image->medium + at, image->bytes + at, size);
+    }
+}
+
+void image_add_medium(struct image *image, uint64_t seed)
+{
+    image->prng = prng_new(seed);
+    image->medium = malloc(image->size);
+    assert_non_null(image->medium);
+    memcpy(image->medium, image->bytes, image->size);
+}
+
+void image_drop(struct image *image)
+{
+    uint64_t chance = prng_below(&image->prng, 5);
+    for (size_t at = 0; at < image->size; at += IMAGE_SECTOR) {
+        size_t size = image->size - at < IMAGE_SECTOR ? image->size - at : IMAGE_SECTOR;
+        if (prng_below(&image->prng, 4) < chance)
+            memcpy(image->bytes + at, image->medium + at, size);
+    }
+}
+
+void image_power_cut(struct image *image)
+{
+    memcpy(image->bytes, image->medium, image->size);
+}
+
+/* ---- stores ---- */
+
+static int image_fail(struct image *image, size_t at, size_t size, const struct iovec *iov,
+                      int count, struct firn_error *err)
+{
+    int code = image->fail;
+    image->fail = 0;
+    if (code == FIRN_EIO) {
+        assert_non_null(image->medium);
+        write_all(image, at, iov, count);
+        reach_medium(image, at, at + size, false);
+        image->poisoned = true;
+        code = FIRN_EPOISONED;
+    }
+    return firn_error_set(err, code, 0, "the test says so");
+}
+
 static int image_store_blocks(struct firn_block *block, uint64_t first, const struct iovec *iov,
                               int count, struct firn_error *err)
 {
@@ -67,12 +123,13 @@ static int image_store_blocks(struct firn_block *block, uint64_t first, const st
     size_t at = (size_t)(first << image->shift), size = sum_of(iov, count);
     assert_true(at + size <= image->size);
     check_pairs(image, iov, count);
-    if (image->fail != 0 && image->fail_in-- == 0) {
-        int code = image->fail;
-        image->fail = 0;
-        return firn_error_set(err, code, 0, "the test says so");
-    }
+    if (image->poisoned)
+        return firn_error_set(err, FIRN_EPOISONED, 0, "a store failed before");
+    if (image->fail != 0 && image->fail_in-- == 0)
+        return image_fail(image, at, size, iov, count, err);
     write_all(image, at, iov, count);
+    if (image->medium)
+        reach_medium(image, at, at + size, true);
     if (image->record) {
         assert_true(image->stored < IMAGE_STORES);
         struct image_store *store = &image->stores[image->stored++];
@@ -112,12 +169,14 @@ void image_done(struct image *image)
 {
     image_forget(image);
     free(image->bytes);
+    free(image->medium);
 }
 
 struct firn_block *image_open(struct image *image)
 {
     struct handle *handle = malloc(sizeof *handle);
     assert_non_null(handle);
+    image->poisoned = false;
     *handle = (struct handle){{&image_ops, image->count, image->shift}, image};
     return &handle->base;
 }
