@@ -161,6 +161,8 @@ static int prepare(struct firn_stream *stream, struct preparing *preparing, stru
     const struct part *part = list->parts[preparing->part - list->removed];
     uint64_t bytes = preparing->bytes < PREPARE_BYTES ? preparing->bytes : PREPARE_BYTES;
     uint64_t number = (bytes + part->payload - 1) / part->payload;
+    if (preparing->block == 0)
+        number = 1; /* the mark in it may end the preparing of what is with it */
     if (number > part->count - preparing->block)
         number = part->count - preparing->block;
     int rc = block_prepare(part->block, preparing->block, number, err);

@@ -175,15 +175,6 @@ static void fail_store(struct kinds *k, unsigned in, int code)
     k->store = (struct failing){in, code};
 }
 
-static void expect_all(struct kinds *k, uint64_t size)
-{
-    struct firn_stream_reader *reader;
-    OK(firn_stream_reader_open(k->stream, &reader, &k->err));
-    assert_int_equal(drain(reader), size);
-    firn_stream_reader_close(reader);
-    assert_int_equal(firn_stream_end(k->stream), size);
-}
-
 static void a_full_disk_is_tried_again(void **state)
 {
     (void)state;

@@ -68,11 +68,28 @@ static int handle_store(struct firn_block *block, uint64_t first, const struct i
     return rc < 0 ? rc : block_store(run_of(handle), first, iov, count, err);
 }
 
+/* Only what is empty, but for the mark, and all behind it too. */
+static int handle_prepare(struct firn_block *block, uint64_t first, uint64_t number,
+                          struct firn_error *err)
+{
+    struct handle *handle = (struct handle *)block;
+    uint8_t bytes[BLOCKS << SHIFT] = {0};
+    const struct iovec iov = {bytes, (size_t)(block->count - first) << SHIFT};
+    assert_true(number > 0 && number <= block->count - first);
+    assert_int_equal(block_load(run_of(handle), first, &iov, 1, err), 0);
+    for (size_t i = first == 0 ? 48 : 0; i < sizeof bytes; i++)
+        assert_int_equal(bytes[i], 0);
+    assert_true(first > 0 || number == 1);
+    handle->stores->kinds->prepared += number;
+    return 0;
+}
+
 static const struct firn_block_ops handle_ops = {
     .size = sizeof(struct firn_block_ops),
     .close = handle_close,
     .load = handle_load,
     .store = handle_store,
+    .prepare = handle_prepare,
 };
 
 static struct firn_block *open_run(struct stores *stores, unsigned run)
@@ -161,8 +178,8 @@ static void append_to_part(struct part *part, const void *bytes, size_t size, bo
 static void fill_part(struct part *part, const char *kind, uint64_t *word)
 {
     uint64_t to = kind[1] == 'f' ? PART : kind[1] == 'e' ? 0 : 1152;
-    if (kind[0] == 's')
-        append_to_part(part, shared_bytes, 16, true);
+    if (kind[0] != 'f')
+        append_to_part(part, shared_bytes, kind[0] == 's' ? 16 : 24, true);
     for (; part->state.used < to; ++*word)
         append_to_part(part, word, sizeof *word, false);
     if (kind[1] == 't')
@@ -199,6 +216,16 @@ void kinds_open(struct kinds *k, const char *kinds)
 {
     kinds_make(k, kinds);
     kinds_reopen(k);
+}
+
+void kinds_flip(struct kinds *k, unsigned run, uint64_t block, size_t byte)
+{
+    struct firn_block *inner = ((struct stores *)k->allocator)->runs[run];
+    uint8_t bytes[1 << SHIFT];
+    const struct iovec iov[2] = {{bytes, 48}, {bytes + 48, sizeof bytes - 48}};
+    OK(block_load(inner, block, iov, 2, &k->err));
+    bytes[byte] ^= 4;
+    OK(block_store(inner, block, iov, 2, &k->err));
 }
 
 static void close_stream(struct kinds *k)
@@ -304,4 +331,13 @@ uint64_t drain(struct firn_stream_reader *reader)
     }
     assert_int_equal(rc, FIRN_EEND);
     return size;
+}
+
+void expect_all(struct kinds *k, uint64_t size)
+{
+    struct firn_stream_reader *reader;
+    OK(firn_stream_reader_open(k->stream, &reader, &k->err));
+    assert_int_equal(drain(reader), size);
+    firn_stream_reader_close(reader);
+    assert_int_equal(firn_stream_end(k->stream), size);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Streams for tests, made of parts of 16 blocks of 128 bytes, whose kinds have two letters:
- *   f | s          it begins fresh, or with the rest of an append that the part before begins
+ *   f | s | x      it begins fresh, or with the rest of an append that the part before begins, or
+ *                  with a rest that is too long
  *   f | t | p | e  it is full, ends with the beginning of an append, is partly filled, or empty
  * Appends are words of 8 bytes, that count up from 1 through all parts; but the one that two parts
  * share is WORD_SHARED over and over.
@@ -44,16 +45,15 @@ struct failing {
     int code;
 };
 
-struct stores; /* an allocator */
-
 struct kinds {
     struct firn_block_allocator *allocator;
     struct firn_stream *stream;
     struct firn_stream_options options; /* of the next opening */
     struct firn_error err;
     struct failing allocate, release, load, store;
-    unsigned stores; /* counted */
-    unsigned runs;   /* that are allocated */
+    unsigned stores;   /* counted */
+    unsigned runs;     /* that are allocated */
+    uint64_t prepared; /* blocks */
 };
 
 /* The call succeeds. */
@@ -83,6 +83,8 @@ void kinds_open(struct kinds *k, const char *kinds);
 void kinds_reopen(struct kinds *k);
 /* The process dies: the stream's memory goes, the blocks stay as they are. */
 void kinds_kill(struct kinds *k);
+/* Flips a bit of what a block of the n-th run is on storage. */
+void kinds_flip(struct kinds *k, unsigned run, uint64_t block, size_t byte);
 /* Closes what is open, and checks that nothing is left. */
 void kinds_close(struct kinds *k);
 
@@ -105,5 +107,7 @@ uint64_t word_at(const void *data, size_t i);
 void expect_chunk(struct firn_stream_reader *reader, size_t size);
 /* Chunks to the end: their bytes. */
 uint64_t drain(struct firn_stream_reader *reader);
+/* The stream has so many bytes. */
+void expect_all(struct kinds *k, uint64_t size);
 
 #endif
