@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/lock.h"
 #include "blocks/blocks_private.h"
 
 static const char what[] = "blocks in memory";
@@ -13,6 +14,7 @@ static const char what[] = "blocks in memory";
 struct run {
     struct run *next; /* in the allocator, in order */
     _Atomic unsigned users;
+    struct lock lock; /* of the bytes: loads and stores may meet */
     uint8_t bytes[];
 };
 
@@ -40,15 +42,19 @@ static struct run *new_run(uint64_t bytes)
     if (bytes > SIZE_MAX - sizeof(struct run))
         return NULL;
     struct run *run = calloc(1, sizeof *run + (size_t)bytes);
-    if (run)
+    if (run) {
         atomic_init(&run->users, 1);
+        lock_init(&run->lock);
+    }
     return run;
 }
 
 static void let_go(struct run *run)
 {
-    if (atomic_fetch_sub(&run->users, 1) == 1)
+    if (run && atomic_fetch_sub(&run->users, 1) == 1) {
+        lock_done(&run->lock);
         free(run);
+    }
 }
 
 static struct memory *new_memory(uint64_t count, unsigned shift, struct run *run,
@@ -76,7 +82,7 @@ int firn_block_memory_new(uint64_t count, unsigned shift, struct firn_block **bl
     struct run *run = new_run(bytes);
     struct memory *memory = run ? new_memory(count, shift, run, NULL) : NULL;
     if (!memory) {
-        free(run);
+        let_go(run);
         return no_memory(count, shift, err);
     }
     *block = &memory->base;
@@ -107,11 +113,13 @@ static int memory_load(struct firn_block *block, uint64_t first, const struct io
     if (rc < 0 || bytes == 0)
         return rc;
     const uint8_t *from = memory->run->bytes + (first << block->shift);
+    lock_take(&memory->run->lock);
     for (int i = 0; i < count; i++) {
         if (iov[i].iov_len > 0)
             memcpy(iov[i].iov_base, from, iov[i].iov_len);
         from += iov[i].iov_len;
     }
+    lock_release(&memory->run->lock);
     return 0;
 }
 
@@ -124,11 +132,13 @@ static int memory_store(struct firn_block *block, uint64_t first, const struct i
     if (rc < 0 || bytes == 0)
         return rc;
     uint8_t *to = memory->run->bytes + (first << block->shift);
+    lock_take(&memory->run->lock);
     for (int i = 0; i < count; i++) {
         if (iov[i].iov_len > 0)
             memcpy(to, iov[i].iov_base, iov[i].iov_len);
         to += iov[i].iov_len;
     }
+    lock_release(&memory->run->lock);
     return 0;
 }
 
@@ -154,7 +164,7 @@ static int allocator_allocate(struct firn_block_allocator *base, struct firn_blo
     struct memory *memory = run ? new_memory(allocator->count, allocator->shift, run, allocator)
                                 : NULL;
     if (!memory) {
-        free(run);
+        let_go(run);
         return no_memory(allocator->count, allocator->shift, err);
     }
     atomic_fetch_add(&run->users, 1);
