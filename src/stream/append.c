@@ -256,11 +256,13 @@ static bool may_be_tried_again(int rc)
     return rc == FIRN_ENOSPC || rc == FIRN_ENOMEM;
 }
 
-static int sync_part(struct firn_stream_appending *append, struct part *part, uint64_t number,
-                     struct firn_error *err)
+typedef int part_store_fn(struct part *part, struct firn_error *err);
+
+static int store_part(struct firn_stream_appending *append, part_store_fn *store, struct part *part,
+                      uint64_t number, struct firn_error *err)
 {
     struct firn_error cause = {0};
-    int rc = part ? part_sync(part, &cause) : 0;
+    int rc = part ? store(part, &cause) : 0;
     if (rc == 0)
         return 0;
     error_wrap(&cause, "syncing part %llu of the stream", (unsigned long long)number);
@@ -293,11 +295,14 @@ int firn_stream_append_sync(struct firn_stream_appending *append, struct firn_er
         return 0;
     if (atomic_load(&stream->poisoned))
         return stream_poisoned(stream, err);
-    int rc = sync_part(append, append->right, append->number + 1, err);
+    /* A left half that finds the disk full finds it now, when it can be taken back. */
+    int rc = store_part(append, part_mark, append->left, append->number, err);
+    if (rc == 0)
+        rc = store_part(append, part_sync, append->right, append->number + 1, err);
     if (rc < 0)
         return rc;
     append->half = append->spanned;
-    rc = sync_part(append, append->left, append->number, err);
+    rc = store_part(append, part_sync, append->left, append->number, err);
     if (rc < 0)
         return rc;
     publish_part(append->right);
