@@ -22,11 +22,15 @@
  *   follows is empty. One sync is one append, so nothing else is lost.
  * - Before the first sync of its life a part is marked open, durably (NOTE_OPEN in block 0). So a
  *   part without the mark was closed, or never written to: whatever does not check is damage then.
- *   With it, a part ends where its blocks cease to check. This is damage all the same if a later
- *   sync proves that it was acknowledged: a note in a later block; or more than one append behind
- *   that place, since only the last one can be unfinished.
+ *   With it, a part may end in a sync that was not finished, if its first block is the last one
+ *   with a note, and nothing behind tells of another append. All else is damage, and so is what
+ *   does not check before that block: a later sync began behind it.
  * - A sync that begins right behind the block where the last one began clears the note there;
- *   others stay until the part is closed, which first clears all notes, then the mark.
+ *   others stay until the part is closed, which first clears all notes, then the mark. A note that
+ *   is left where it should not be tells of a sync that is whole, and does no harm.
+ * - What recovery cuts it also zeroes, and says so before (NOTE_CUT): else what is left of it,
+ * where zeroing failed and only the page cache knows of it, could be taken for a later append's.
+ * recover.c says why this is enough.
  */
 #ifndef STREAM_PART_H
 #define STREAM_PART_H
@@ -106,7 +110,8 @@ int part_load(struct part *part, const struct part_look *look, struct firn_error
 void part_cut_all(struct part *part);
 
 /* Makes durable what loading kept, and zeroes on the blocks what it cut; the part stays marked
- * open. Does nothing for one that was closed. */
+ * open. Does nothing for one that was closed. Of several parts the first comes first: what is taken
+ * back with part_cut_all must not be gone before the part before it is known to be without it. */
 int part_settle(struct part *part, struct firn_error *err);
 
 /* ---- part.c, sync.c ---- */

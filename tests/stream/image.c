@@ -105,7 +105,7 @@ static int image_fail(struct image *image, size_t at, size_t size, const struct 
                       int count, struct firn_error *err)
 {
     int code = image->fail;
-    image->fail = 0;
+    image->fail = image->fail_in = 0;
     if (code == FIRN_EIO) {
         assert_non_null(image->medium);
         write_all(image, at, iov, count);

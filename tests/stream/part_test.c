@@ -141,10 +141,194 @@ static void fills(void **state)
     }
 }
 
+/* ---- what fails, and what is taken back ---- */
+
+static void start(struct image *image, struct part **part)
+{
+    struct prng prng = prng_new(9);
+    prng_fill(&prng, input, sizeof input);
+    image_init(image, 8, 9);
+    model = (struct model){.state = {0}};
+    *part = image_part(image);
+    append(*part, 300, false);
+    assert_int_equal(part_sync(*part, NULL), 0);
+}
+
+/* No room: nothing was written, and it can be tried again, or taken back. */
+static void a_sync_without_room(void **state)
+{
+    (void)state;
+    static const int codes[] = {FIRN_ENOSPC, FIRN_ENOMEM};
+    for (int i = 0; i < 2; i++) {
+        struct image image;
+        struct part *part;
+        struct firn_error err = {.code = 0};
+        start(&image, &part);
+        struct model before = model;
+        append(part, 1000, false);
+        image.fail = codes[i];
+        assert_int_equal(part_sync(part, &err), codes[i]);
+        assert_int_equal(err.code, codes[i]);
+        assert_true(part->pending);
+        assert_int_equal(part->state.used, 300);
+        part_undo(part);
+        assert_false(part->pending);
+        model = before;
+        expect_state(part);
+        expect_loaded(&image, true);
+        assert_int_equal(part_verify(part, NULL, NULL), 0);
+        append(part, 700, false);
+        image.fail = codes[i];
+        assert_int_equal(part_sync(part, NULL), codes[i]);
+        assert_int_equal(part_sync(part, NULL), 0);
+        assert_int_equal(part_sync(part, NULL), 0);
+        expect_state(part);
+        expect_loaded(&image, true);
+        part_free(part);
+        image_done(&image);
+    }
+}
+
+/* The mark is not there before the first sync; where it can't be set, nothing is stored. */
+static void a_mark_without_room(void **state)
+{
+    (void)state;
+    struct image image;
+    image_init(&image, 4, 9);
+    model = (struct model){.state = {0}};
+    struct part *part = image_part(&image);
+    append(part, 100, false);
+    image.fail = FIRN_ENOSPC;
+    assert_int_equal(part_sync(part, NULL), FIRN_ENOSPC);
+    assert_false(part->open);
+    for (size_t i = 0; i < image.size; i++)
+        assert_int_equal(image.bytes[i], 0);
+    assert_int_equal(part_sync(part, NULL), 0);
+    expect_loaded(&image, true);
+    part_free(part);
+    image_done(&image);
+}
+
+/* ---- notes, and how much is stored ---- */
+
+static uint32_t flags_of(const struct image *image, uint64_t block)
+{
+    struct note note;
+    note_decode(image_block(image, block), &note);
+    return note.flags;
+}
+
+/* Each sync is one store, from its first block on, or from the one before, whose note goes. */
+static void notes_come_and_go(void **state)
+{
+    (void)state;
+    enum { PAYLOAD = 464 };
+    static const struct {
+        size_t size;
+        uint64_t from, end; /* bytes that are stored */
+        uint32_t flags[4];  /* then */
+    } rows[] = {
+        {100, 0, 148, {3, 0, 0, 0}},          {300, 0, 448, {3, 0, 0, 0}},
+        {64, 0, 512, {3, 0, 0, 0}},           {PAYLOAD, 0, 1024, {1, 2, 0, 0}},
+        {10, 512, 1024 + 58, {1, 0, 2, 0}},   {500, 1024, 1536 + 94, {1, 0, 2, 0}},
+        {10, 1024, 1536 + 104, {1, 0, 0, 2}},
+    };
+    struct image image;
+    image_init(&image, 8, 9);
+    model = (struct model){.state = {0}};
+    struct part *part = image_part(&image);
+    assert_int_equal(part_mark(part, NULL), 0);
+    assert_int_equal(part_mark(part, NULL), 0);
+    assert_int_equal(flags_of(&image, 0), NOTE_OPEN);
+    image.record = true;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        append(part, rows[i].size, false);
+        assert_int_equal(part_sync(part, NULL), 0);
+        assert_int_equal(image.stored, 1);
+        assert_int_equal(image.stores[0].from, rows[i].from);
+        assert_int_equal(image.stores[0].from + image.stores[0].size, rows[i].end);
+        for (uint64_t block = 0; block < 4; block++)
+            assert_int_equal(flags_of(&image, block), rows[i].flags[block]);
+        image_forget(&image);
+    }
+    assert_int_equal(part_close(part, NULL), 0);
+    assert_int_equal(image.stored, 2); /* the note, and the mark */
+    assert_int_equal(image.stores[0].from, 3 * 512);
+    assert_int_equal(image.stores[0].size, 104);
+    assert_int_equal(image.stores[1].from, 0);
+    assert_int_equal(image.stores[1].size, META_BYTES);
+    assert_int_equal(part_close(part, NULL), 0);
+    assert_int_equal(image.stored, 2);
+    part_free(part);
+    image_done(&image);
+}
+
+/* Notes that lie near each other go in one store; far from each other, in several. */
+static void closing_joins_neighbours(void **state)
+{
+    (void)state;
+    static const struct {
+        int sizes[6];
+        size_t stores;
+    } rows[] = {
+        {{100, 9000, 9000, 9000}, 2}, /* block 0, and others behind it; the mark */
+        {{4048, 100 * 1000, 10}, 2},
+        {{4048, 200 * 1000, 10}, 3},
+        {{4048, 200 * 1000, 200 * 1000, 10}, 4},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct image image;
+        static uint8_t bytes[200 * 1000];
+        image_init(&image, 128, 12);
+        struct part *part = image_part(&image);
+        for (size_t k = 0; rows[i].sizes[k] != 0; k++) {
+            part_append(part, bytes, (size_t)rows[i].sizes[k], false);
+            assert_int_equal(part_sync(part, NULL), 0);
+        }
+        image.record = true;
+        assert_int_equal(part_close(part, NULL), 0);
+        assert_int_equal(image.stored, rows[i].stores);
+        for (uint64_t block = 0; block < 128; block++)
+            assert_true(note_is_clear(image_block(&image, block)));
+        part_free(part);
+        image_done(&image);
+    }
+}
+
+static void shapes_are_checked(void **state)
+{
+    (void)state;
+    struct image image;
+    struct part *part;
+    image_init(&image, 4, 6);
+    for (unsigned shift = 0; shift < 64; shift++) {
+        if (shift >= FIRN_STREAM_SHIFT_MIN && shift <= FIRN_STREAM_SHIFT_MAX)
+            continue;
+        struct firn_block *block = image_open(&image);
+        struct firn_error err = {.code = 0};
+        block->shift = shift;
+        assert_int_equal(part_new(block, &part, &err), FIRN_ERANGE);
+        assert_int_equal(err.code, FIRN_ERANGE);
+        block_close(block);
+    }
+    struct firn_block *block = image_open(&image);
+    block->shift = FIRN_STREAM_SHIFT_MAX;
+    block->count = UINT64_C(1) << 35; /* more than there is memory */
+    assert_int_equal(part_new(block, &part, NULL), FIRN_ENOMEM);
+    block_close(block);
+    part_free(NULL);
+    image_done(&image);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fills),
+        cmocka_unit_test(a_sync_without_room),
+        cmocka_unit_test(a_mark_without_room),
+        cmocka_unit_test(notes_come_and_go),
+        cmocka_unit_test(closing_joins_neighbours),
+        cmocka_unit_test(shapes_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
