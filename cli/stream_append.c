@@ -109,6 +109,8 @@ static size_t next_size(struct appending *appending)
     size_t there = appending->end - appending->begin;
     size_t rest = appending->ended && !signals_caught() ? there : 0;
     size_t size = rest;
+    if (there == 0)
+        return 0;
     if (options->lines)
         size = whole_lines(appending);
     else if (options->piece.given)
