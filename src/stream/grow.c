@@ -89,6 +89,7 @@ static int new_part(struct firn_stream *stream, struct part **out, struct firn_e
 static int grow(struct firn_stream *stream, struct firn_error *err)
 {
     const struct part_list *list = parts_of(stream);
+    const unsigned long long number = list->removed + list->count;
     struct part *part = NULL;
     if (atomic_load(&stream->poisoned))
         return stream_poisoned(stream, err);
@@ -97,8 +98,7 @@ static int grow(struct firn_stream *stream, struct firn_error *err)
         return firn_error_set(err, FIRN_ENOMEM, 0, "no memory to grow the stream");
     int rc = new_part(stream, &part, err);
     if (rc < 0) {
-        error_wrap(err, "growing the stream by part %llu",
-                   (unsigned long long)(list->removed + list->count));
+        error_wrap(err, "growing the stream by part %llu", number);
         parts_free(grown);
         return rc;
     }

@@ -110,7 +110,7 @@ static int retrieved(void *arg, struct firn_block *block)
     if (loading->count < loading->size)
         return 0;
     size_t size = 2 * loading->size;
-    struct firn_block **blocks = realloc(loading->blocks, size * sizeof *blocks);
+    struct firn_block **blocks = realloc(loading->blocks, size * sizeof(struct firn_block *));
     if (!blocks)
         return firn_error_set(loading->err, FIRN_ENOMEM, 0, "no memory for the stream's parts");
     loading->blocks = blocks;
@@ -121,7 +121,7 @@ static int retrieved(void *arg, struct firn_block *block)
 static int retrieve(struct loading *loading)
 {
     loading->size = 8;
-    loading->blocks = malloc(loading->size * sizeof *loading->blocks);
+    loading->blocks = malloc(loading->size * sizeof(struct firn_block *));
     if (!loading->blocks)
         return firn_error_set(loading->err, FIRN_ENOMEM, 0, "no memory for the stream's parts");
     return block_retrieve(loading->stream->allocator, retrieved, loading, loading->err);
@@ -130,10 +130,11 @@ static int retrieve(struct loading *loading)
 int stream_new_part(struct firn_stream *stream, struct firn_block *block, struct part **out,
                     struct firn_error *err)
 {
-    struct part *part;
+    struct part *part = NULL;
     int rc = block_check(block, err);
-    if (rc == 0)
-        rc = part_new(block, &part, err);
+    if (rc < 0)
+        return rc;
+    rc = part_new(block, &part, err);
     if (rc < 0)
         return rc;
     part->stream = stream;

@@ -28,7 +28,7 @@ void part_release(struct part *part)
 
 struct part_list *parts_new(size_t count)
 {
-    struct part_list *list = calloc(1, sizeof *list + count * sizeof *list->parts);
+    struct part_list *list = calloc(1, sizeof *list + count * sizeof(struct part *));
     if (list)
         list->count = count;
     return list;

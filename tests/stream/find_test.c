@@ -30,7 +30,8 @@ static enum firn_stream_order find_last(void *arg, const void *data, size_t size
 static enum firn_stream_order never(void *arg, const void *data, size_t size, const void *last,
                                     size_t last_size, size_t *at)
 {
-    (void)arg, (void)data, (void)size, (void)last, (void)last_size, (void)at;
+    (void)arg, (void)data, (void)size, (void)last, (void)last_size;
+    *at = 0;
     fail();
     return FIRN_STREAM_MATCH;
 }
@@ -38,14 +39,16 @@ static enum firn_stream_order never(void *arg, const void *data, size_t size, co
 static enum firn_stream_order left(void *arg, const void *data, size_t size, const void *last,
                                    size_t last_size, size_t *at)
 {
-    (void)arg, (void)data, (void)size, (void)last, (void)last_size, (void)at;
+    (void)arg, (void)data, (void)size, (void)last, (void)last_size;
+    *at = 0;
     return FIRN_STREAM_LEFT;
 }
 
 static enum firn_stream_order right(void *arg, const void *data, size_t size, const void *last,
                                     size_t last_size, size_t *at)
 {
-    (void)arg, (void)data, (void)size, (void)last, (void)last_size, (void)at;
+    (void)arg, (void)data, (void)size, (void)last, (void)last_size;
+    *at = 0;
     return FIRN_STREAM_RIGHT;
 }
 
@@ -53,7 +56,8 @@ static enum firn_stream_order right(void *arg, const void *data, size_t size, co
 static enum firn_stream_order left_above(void *arg, const void *data, size_t size, const void *last,
                                          size_t last_size, size_t *at)
 {
-    (void)size, (void)last, (void)last_size, (void)at;
+    (void)size, (void)last, (void)last_size;
+    *at = 0;
     return word_at(data, 0) > *(uint64_t *)arg ? FIRN_STREAM_LEFT : FIRN_STREAM_RIGHT;
 }
 

@@ -300,6 +300,7 @@ static void half_an_append_is_cut(void **state)
     kinds_reopen(k);
     expect_recovered(k, true, 500 - 128);
     expect_all(k, FP);
+    OK(firn_stream_verify(k->stream, NULL, NULL, &k->err)); /* as after recovery */
     kinds_reopen(k);
     OK(firn_stream_close(k->stream, &k->err));
     k->stream = NULL;
