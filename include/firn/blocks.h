@@ -16,7 +16,7 @@
  * - After a failed write or sync nobody knows what is there: every call returns FIRN_EPOISONED with
  *   the first cause until the run is closed and opened again.
  * - What is loaded after opening need not be on stable storage, if a store failed in another life:
- * it may be in the system's memory only. Who builds on it stores it again first.
+ *   it may be in the system's memory only. Who builds on it stores it again first.
  * - Any function may be called from any thread, several at once; stores to one run go one after
  *   another. Where loads and stores of the same blocks meet, what is read is undefined.
  */

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /**
- * The stream: bytes that are appended at one end and let go at the other, all of them in memory and
- * on blocks (<firn/blocks.h>).
+ * The stream: bytes, appended at one end and let go at the other, in memory and on blocks
+ * (<firn/blocks.h>).
  *
- * A stream stands on an allocator of blocks. Each run of blocks that it gives holds one *part* of
+ * A stream stands on an allocator of blocks. Each run of blocks that it gives holds one `part` of
  * the stream; growing allocates one, and parts that nobody needs any more are released. Every block
  * has a checksum. What the blocks hold is described in docs/formats.md, and shared with another
  * implementation.
  *
  * Positions count bytes, from the first one that is there when the stream is opened: that is 0.
- * They grow with every append, and do not change while parts are released. The stream's *offset* is
+ * They grow with every append, and do not change while parts are released. The stream's `offset` is
  * the position where readers begin; it only moves forward, and is not stored: after a restart the
  * program finds it again (firn_stream_find, or reading and firn_stream_advance).
  *

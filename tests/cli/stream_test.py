@@ -330,6 +330,7 @@ class Look(StreamTest):
             self.assertIn("'firn stream verify' lists all damage", self.failed(*arguments))
         with open(self.path("main.0003-12"), "rb") as file:
             self.assertTrue(file.read() == before)
+        self.assertEqual(len(os.listdir(self.dir)), 3, "no lock is left")
 
     def test_behind_the_end(self):
         self.append(b"x" * 100, *SMALL)
