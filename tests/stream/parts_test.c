@@ -149,6 +149,21 @@ static void ends_of_parts_are_positions(void **state)
     }
 }
 
+/* The end is loaded first: what was appended since may show in some parts, and not in others. */
+static void parts_are_passed_as_of_an_end(void **state)
+{
+    (void)state;
+    struct kinds world, *k = &world;
+    kinds_open(k, "ff fp fp fe");
+    const struct part_list *list = kinds_list(k);
+    assert_int_equal(parts_passed(list, FF, FF), 1);
+    assert_int_equal(parts_passed(list, FF + FP, FF + FP), 1); /* it is not full: nor passed */
+    assert_int_equal(parts_passed(list, FF + FP, FF + FP + FP), 2);
+    assert_int_equal(parts_passed(list, FF + FP - 1, FF + FP + FP), 1);
+    assert_int_equal(parts_passed(list, 0, 0), 0);
+    kinds_close(k);
+}
+
 static void lengths_add_up(void **state)
 {
     (void)state;
@@ -274,6 +289,7 @@ int main(void)
         cmocka_unit_test(places_stay_when_parts_go),
         cmocka_unit_test(positions_are_located),
         cmocka_unit_test(ends_of_parts_are_positions),
+        cmocka_unit_test(parts_are_passed_as_of_an_end),
         cmocka_unit_test(lengths_add_up),
         cmocka_unit_test(parts_are_removed_one_by_one),
         cmocka_unit_test(figures_are_those_of_the_reference),
