@@ -16,7 +16,8 @@ enum { CHUNK_PAIRS = 512 };
 uint64_t part_load_chunk_blocks(const struct part *part)
 {
     uint64_t blocks = (uint64_t)PART_CHUNK >> part->shift;
-    return blocks == 0 ? 1 : part_least(blocks, CHUNK_PAIRS);
+    blocks = blocks == 0 ? 1 : part_least(blocks, CHUNK_PAIRS);
+    return part_least(blocks, part->count);
 }
 
 int part_load_meta(struct part *part, uint64_t block, uint8_t bytes[META_BYTES],

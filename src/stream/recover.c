@@ -206,7 +206,7 @@ static bool fits_as_before(const struct recovery *recovery, const struct meta *w
 static bool end_is_whole(const struct recovery *recovery, struct remains *remains)
 {
     const struct part *part = recovery->part;
-    if ((recovery->noted && recovery->first > recovery->end) || !check_before_end(recovery))
+    if (!check_before_end(recovery))
         return false;
     if (recovery->end == part->count) {
         *remains = (struct remains){.block = part->count};

@@ -201,7 +201,7 @@ static void lives(void **state)
 int main(int argc, char **argv)
 {
     first_seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
-    seeds = argc > 2 ? strtoull(argv[2], NULL, 0) : argc > 1 ? 1 : 1000;
+    seeds = argc > 2 ? strtoull(argv[2], NULL, 0) : argc > 1 ? 1 : 5000;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lives),
     };

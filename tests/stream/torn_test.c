@@ -357,7 +357,7 @@ static void torn_closing(void **state)
     };
     for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
         print_message("shape %zu\n", i);
-        tear_step(&shapes[i], false, has_effort() ? 1 << 10 : 1 << 6, false);
+        tear_step(&shapes[i], false, has_effort() ? 1 << 8 : 1 << 6, false);
         tear_step(&shapes[i], false, 8, true);
     }
 }
