@@ -109,7 +109,8 @@ FIRN_API int firn_stream_open(struct firn_block_allocator *allocator,
 /**
  * Forgets what is in memory, and loads again; offset and positions begin at 0. What was removed and
  * not released is back. FIRN_EBUSY (readers, chunks or appends are open) leaves all as it was;
- * after another error, as open has them, the stream is empty and can be loaded again, or closed.
+ * after another error, as open has them, the stream is empty, refuses to append and to grow
+ * (FIRN_EPOISONED), and can be loaded again, or closed.
  */
 FIRN_API int firn_stream_load(struct firn_stream *stream, struct firn_error *err);
 
@@ -138,8 +139,9 @@ FIRN_API int firn_stream_append(struct firn_stream *stream, const void *bytes, s
 
 /**
  * Brings the append to stable storage; it is, and readers see it, when it returns 0. May be called
- * again, then it does nothing. FIRN_ENOSPC, FIRN_ENOMEM: nothing was written; try again when there
- * is room. FIRN_EPOISONED: it failed for good, and poisoned the stream.
+ * again, then it does nothing. FIRN_ENOSPC, FIRN_ENOMEM: nothing was written, or only one half of
+ * an append that two parts share; try again when there is room. FIRN_EPOISONED: it failed for good,
+ * and poisoned the stream.
  */
 FIRN_API int firn_stream_append_sync(struct firn_stream_appending *append, struct firn_error *err);
 
@@ -150,9 +152,10 @@ FIRN_API bool firn_stream_append_is_synced(const struct firn_stream_appending *a
 FIRN_API uint64_t firn_stream_append_position(const struct firn_stream_appending *append);
 
 /**
- * Ends the append, syncing it if it is not. Returns what sync returns: where that says that nothing
- * was written, the append is taken back, and the stream is as before it; otherwise the stream is
- * poisoned. The handle is released in any case. NULL is fine.
+ * Ends the append, syncing it if it is not. Returns what sync returns: after FIRN_ENOSPC and
+ * FIRN_ENOMEM the append was taken back, and the stream is as before it. FIRN_EPOISONED: the stream
+ * is poisoned, also where one half was written and no room was left for the other. The handle is
+ * released in any case. NULL is fine.
  */
 FIRN_API int firn_stream_append_end(struct firn_stream_appending *append, struct firn_error *err);
 

@@ -252,6 +252,31 @@ static void held_parts_are_not_released(void **state)
     kinds_close(k);
 }
 
+/* One that was stopped in the middle of a call keeps memory, and nobody from going on. */
+static void sleeping_readers_stop_nobody(void **state)
+{
+    (void)state;
+    struct kinds world, *k = &world;
+    kinds_open(k, "ff fp fe");
+    int phase = grace_enter(&k->stream->grace);
+    const struct part_list *list = kinds_list(k);
+    OK(firn_stream_grow(k->stream, &k->err));
+    kinds_remove(k, FF, 1, FF);
+    OK(firn_stream_grow(k->stream, &k->err));
+    release(k, firn_stream_release, 0, 1);
+    kinds_append(k, 8);
+    release(k, firn_stream_force_release, 1, 0);
+    assert_int_equal(list->count, 3);
+    assert_int_equal(word_at(list->parts[0]->data, 5), 6);
+    grace_exit(&k->stream->grace, phase);
+    release(k, firn_stream_release, 0, 0);
+    kinds_remove(k, FF + FP, 0, 0);
+    kinds_append(k, 1000);
+    kinds_remove(k, FF + FP + 8, 1, FP + 8);
+    release(k, firn_stream_release, 1, 0);
+    kinds_close(k);
+}
+
 static void force_leaves_memory(void **state)
 {
     (void)state;
@@ -343,6 +368,7 @@ int main(void)
         cmocka_unit_test(appends_keep_their_parts),
         cmocka_unit_test(parts_are_released),
         cmocka_unit_test(held_parts_are_not_released),
+        cmocka_unit_test(sleeping_readers_stop_nobody),
         cmocka_unit_test(force_leaves_memory),
         cmocka_unit_test(failed_releases_are_tried_again),
         cmocka_unit_test(removed_parts_come_back),
