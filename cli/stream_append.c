@@ -108,7 +108,7 @@ static size_t next_size(struct appending *appending)
     const struct stream_options *options = &appending->call->options;
     size_t there = appending->end - appending->begin;
     size_t rest = appending->ended && !signals_caught() ? there : 0;
-    size_t size = rest;
+    size_t size;
     if (there == 0)
         return 0;
     if (options->lines)
