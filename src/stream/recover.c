@@ -149,7 +149,9 @@ static bool is_piece(const struct part *part, uint64_t block, struct remains *re
 {
     const uint8_t *bytes = part_meta(part, block);
     struct meta meta;
-    if (!meta_decode(bytes, &meta) || !note_is_clear(bytes))
+    struct note note;
+    note_decode(bytes, &note);
+    if (!meta_decode(bytes, &meta) || note.flags != 0)
         return false;
     if (meta_is_empty(bytes))
         return meta.crc == 0;
@@ -294,9 +296,11 @@ static int report(const struct recovery *recovery, struct firn_error *err)
             faults |= part_check_data(part, block, &meta);
         findings_add(&findings, block, faults);
     }
-    if (findings.count == 0)
-        findings_add(&findings, part_least(recovery->end, part->count - 1),
-                     (fault_set)1 << FIRN_FAULT_SPILLED_UNEVEN);
+    uint64_t last = part_least(recovery->end, part->count - 1);
+    if (recovery->noted && recovery->first > last)
+        last = recovery->first;
+    if (findings.count == 0) /* each block may be, but not all of them together */
+        findings_add(&findings, last, (fault_set)1 << FIRN_FAULT_PARITY);
     return findings_result(&findings, err);
 }
 

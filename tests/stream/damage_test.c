@@ -303,6 +303,8 @@ static void flip_all(const int *sizes)
         assert_true(rc == 0 || rc == FIRN_EDAMAGED);
         if (part)
             expect_old_or_new(part, &image, &old->state, &new->state);
+        if (bit / 8 % (1 << SHIFT) >= META_NOTE && bit / 8 % (1 << SHIFT) < META_BYTES)
+            assert_true(part && part->state.used == new->state.used);
         if (part && part->state.used != new->state.used)
             assert_true(bit / 8 >= old->state.used / PAYLOAD << SHIFT && part->cut > 0);
         part_free(part);
