@@ -6,6 +6,7 @@
  * that failed.
  */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -175,11 +176,10 @@ static void close_for_good(struct life *life)
     part_free(life->part);
 }
 
-static void live(uint64_t seed)
+static void live(uint64_t of)
 {
     struct life life;
-    start(&life, seed);
-    print_message("live(%llu)\n", (unsigned long long)seed);
+    start(&life, of);
     for (int i = 0; i < 60; i++) {
         life.trouble = i < 50;
         step(&life);
@@ -188,13 +188,20 @@ static void live(uint64_t seed)
     image_done(&life.image);
 }
 
-static uint64_t first_seed, seeds;
+static uint64_t first_seed, seeds, seed;
 
 static void lives(void **state)
 {
     (void)state;
-    for (uint64_t i = 0; i < seeds; i++)
-        live(first_seed + i);
+    for (seed = first_seed; seed - first_seed < seeds; seed++)
+        live(seed);
+}
+
+/* Also where an assertion of the library ends it. */
+static void say_seed(int signal)
+{
+    (void)signal;
+    print_error("test-stream-lives %llu\n", (unsigned long long)seed);
 }
 
 /* [FIRST-SEED [SEEDS]] */
@@ -205,5 +212,9 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lives),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    signal(SIGABRT, say_seed);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    if (failed)
+        say_seed(0);
+    return failed;
 }
