@@ -365,7 +365,7 @@ static void torn_closing(void **state)
 /* How many subsets of each store; as an argument, for more than what is tried always. */
 int main(int argc, char **argv)
 {
-    most_subsets = argc > 1 ? strtoull(argv[1], NULL, 0) : has_effort() ? 1 << 14 : 1 << 8;
+    most_subsets = argc > 1 ? strtoull(argv[1], NULL, 0) : has_effort() ? 1 << 12 : 1 << 8;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(torn_syncs),
         cmocka_unit_test(torn_settling),
