@@ -83,7 +83,7 @@ static int close_pair(struct bench *bench, struct pair *pair)
         (void)close(pair->fd);
     remove_file(bench, "bare");
     int rc = firn_stream_close(pair->stream, &err);
-    if (pair->allocator && pair->allocator->ops->close(pair->allocator, rc == 0 ? &err : NULL) < 0)
+    if (pair->allocator && firn_block_allocator_close(pair->allocator, rc == 0 ? &err : NULL) < 0)
         rc = -1;
     remove_file(bench, "stream.0001-12");
     samples_free(&pair->bare);

@@ -43,7 +43,7 @@ static int fill_stream(struct bench *bench, struct firn_block_allocator *allocat
 static int close_allocator(struct bench *bench, struct firn_block_allocator *allocator)
 {
     struct firn_error err = {0};
-    if (!allocator || allocator->ops->close(allocator, &err) == 0)
+    if (!allocator || firn_block_allocator_close(allocator, &err) == 0)
         return 0;
     return bench_fail(bench, "%s", err.message);
 }

@@ -205,7 +205,7 @@ int stream_close(struct stream_call *call, int status)
     struct firn_error err = {0};
     if (firn_stream_close(call->stream, &err) && status == STATUS_DONE)
         status = stream_report(call, &err);
-    if (call->allocator && call->allocator->ops->close(call->allocator, &err) &&
+    if (call->allocator && firn_block_allocator_close(call->allocator, &err) &&
         status == STATUS_DONE)
         status = stream_report(call, &err);
     firn_env_free(call->env);

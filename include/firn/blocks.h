@@ -126,6 +126,13 @@ struct firn_block_allocator {
     const struct firn_block_allocator_ops *ops;
 };
 
+/** Releases a run's handle, as its table says. NULL is fine. */
+FIRN_API void firn_block_close(struct firn_block *block);
+
+/** Releases an allocator, as its table says. NULL is fine. */
+FIRN_API int firn_block_allocator_close(struct firn_block_allocator *allocator,
+                                        struct firn_error *err);
+
 /* ---- files ------------------------------------------------------------------------------ */
 
 /** Least and most for the shift of blocks in files: 4 KiB to 256 MiB a block. */

@@ -29,13 +29,6 @@
 int block_check(const struct firn_block *block, struct firn_error *err);
 int block_allocator_check(const struct firn_block_allocator *allocator, struct firn_error *err);
 
-/* NULL is fine. */
-static inline void block_close(struct firn_block *block)
-{
-    if (block)
-        block->ops->close(block);
-}
-
 static inline uint64_t block_bytes(const struct firn_block *block)
 {
     return block->count << block->shift;
@@ -76,13 +69,6 @@ static inline int block_retrieve(struct firn_block_allocator *allocator,
                                  firn_block_retrieve_fn *each, void *arg, struct firn_error *err)
 {
     return allocator->ops->retrieve(allocator, each, arg, err);
-}
-
-/* NULL is fine. */
-static inline int block_allocator_close(struct firn_block_allocator *allocator,
-                                        struct firn_error *err)
-{
-    return allocator ? allocator->ops->close(allocator, err) : 0;
 }
 
 #endif

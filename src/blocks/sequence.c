@@ -161,7 +161,7 @@ static int sequence_release(struct firn_block_allocator *base, struct firn_block
         rc = release(sequence, file, err);
     pthread_mutex_unlock(&sequence->lock);
     if (rc == 0)
-        block_close(block);
+        firn_block_close(block);
     return rc;
 }
 

@@ -55,7 +55,7 @@ static void forget(struct firn_stream *stream)
         parts_free(list);
     grace_drain(&stream->grace);
     release_queue(stream);
-    block_close(stream->spare);
+    firn_block_close(stream->spare);
     stream->spare = NULL;
     atomic_store(&stream->offset, 0);
     atomic_store(&stream->end, 0);
@@ -320,7 +320,7 @@ static void finish_loading(struct loading *loading)
 {
     parts_free(loading->list);
     for (size_t i = 0; i < loading->count; i++)
-        block_close(loading->blocks[i]);
+        firn_block_close(loading->blocks[i]);
     free(loading->blocks);
 }
 

@@ -55,7 +55,7 @@ void part_free(struct part *part)
 {
     if (!part)
         return;
-    block_close(part->block);
+    firn_block_close(part->block);
     lock_done(&part->meta_lock);
     free(atomic_load_explicit(&part->span, memory_order_relaxed));
     free(part->metas);

@@ -118,7 +118,7 @@ static int from_allocator(struct firn_block_allocator *allocator, struct firn_bl
     int rc = block_allocate(allocator, &unused, NULL);
     if (rc == 0)
         rc = block_release(allocator, unused, NULL);
-    assert_int_equal(block_allocator_close(allocator, NULL), 0);
+    assert_int_equal(firn_block_allocator_close(allocator, NULL), 0);
     return rc == 0 ? new_void(block) : rc;
 }
 
@@ -154,7 +154,7 @@ static void single_calls_without_memory(void **state)
         }
         assert_true(at > 1);
         alloc_fail_in = 0;
-        block_close(block);
+        firn_block_close(block);
     }
     firn_disk_free(disk);
 }

@@ -284,7 +284,7 @@ static void short_tables_are_refused(void **state)
     assert_int_equal(block_allocator_check(NULL, NULL), FIRN_EINVAL);
     assert_int_equal(firn_block_void_new(1, 12, &good, NULL), 0);
     assert_int_equal(block_check(good, NULL), 0);
-    block_close(good);
+    firn_block_close(good);
 }
 
 int main(void)

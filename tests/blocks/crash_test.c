@@ -116,7 +116,7 @@ static void start_stores(struct stored *s)
 
 static void stop_stores(struct stored *s)
 {
-    block_close(s->block);
+    firn_block_close(s->block);
     firn_env_free(s->env);
     firn_faulty_free(s->faulty);
     free(s->now);
@@ -149,7 +149,7 @@ static void stores_change_nothing_else(void **state)
             firn_faulty_get_counts(s.faulty, &counts);
             firn_faulty_crash_at(s.faulty, counts.mutations + points);
             off = !run_stores(&s) || firn_faulty_is_off(s.faulty);
-            block_close(s.block);
+            firn_block_close(s.block);
             s.block = NULL;
             assert_int_equal(seed ? firn_faulty_restart_random(s.faulty, seed, NULL)
                                   : firn_faulty_restart(s.faulty, 0, NULL),

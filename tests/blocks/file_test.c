@@ -22,7 +22,7 @@ static void a_new_file_is_zero_and_durable(void **state)
     assert_int_equal(create(&w, 8, false), 0);
     assert_true(w.block->count == 8 && w.block->shift == SHIFT);
     assert_true(block_bytes(w.block) == 8 * BLOCK);
-    block_close(w.block);
+    firn_block_close(w.block);
     w.block = NULL;
     assert_int_equal(firn_faulty_restart(w.faulty, 0, NULL), 0);
     assert_int_equal(reopen(&w, false), 0);
@@ -38,7 +38,7 @@ static void what_is_there_is_not_created(void **state)
     start(&w);
     assert_int_equal(create(&w, 2, false), 0);
     assert_int_equal(store(&w, 0, BLOCK), 0);
-    block_close(w.block);
+    firn_block_close(w.block);
     w.block = NULL;
     assert_int_equal(create(&w, 8, false), FIRN_EEXIST);
     assert_int_equal(w.err.code, FIRN_EEXIST);
@@ -146,7 +146,7 @@ static void what_is_stored_is_durable(void **state)
     assert_int_equal(store(&w, 3, 700), 0);
     assert_int_equal(store(&w, 0, 0), 0);
     assert_int_equal(store(&w, 512, 2 * MIB), 0);
-    block_close(w.block);
+    firn_block_close(w.block);
     w.block = NULL;
     assert_int_equal(firn_faulty_restart(w.faulty, 0, NULL), 0);
     assert_int_equal(reopen(&w, false), 0);

@@ -42,7 +42,7 @@ static inline void start(struct world *w)
 static inline void stop(struct world *w)
 {
     struct firn_faulty_counts counts;
-    block_close(w->block);
+    firn_block_close(w->block);
     firn_faulty_get_counts(w->faulty, &counts);
     assert_int_equal(counts.files, 0);
     assert_int_equal(firn_env_free(w->env), 0);
@@ -58,7 +58,7 @@ static inline int create(struct world *w, uint64_t count, bool env)
 static inline int reopen(struct world *w, bool env)
 {
     const struct firn_block_options options = {.disk = w->disk, .env = env ? w->env : NULL};
-    block_close(w->block);
+    firn_block_close(w->block);
     w->block = NULL;
     return firn_block_file_open(path, SHIFT, &options, &w->block, &w->err);
 }

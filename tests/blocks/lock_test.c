@@ -51,7 +51,7 @@ static void one_handle_at_a_time(void **state)
     assert_int_equal(try_open(&w, reading), FIRN_ELOCKED);
     firn_faulty_set_process(w.faulty, 1001);
     assert_int_equal(try_open(&w, breaking), FIRN_ELOCKED);
-    assert_int_equal(block_allocator_close(w.allocator, &w.err), 0);
+    assert_int_equal(firn_block_allocator_close(w.allocator, &w.err), 0);
     expect_no_lock(&w);
     open_it(&w);
     expect_holder(&w, "1001", 1001, true);
@@ -64,7 +64,7 @@ static void die(struct world *w)
     firn_faulty_kill(w->faulty);
     struct block_sequence *sequence = (struct block_sequence *)w->allocator;
     sequence->locked = false;
-    assert_int_equal(block_allocator_close(w->allocator, NULL), 0);
+    assert_int_equal(firn_block_allocator_close(w->allocator, NULL), 0);
     w->allocator = NULL;
 }
 
@@ -77,7 +77,7 @@ static void a_dead_lock_is_broken_on_demand(void **state)
     open_it(&w);
     assert_int_equal(block_allocate(w.allocator, &block, &w.err), 0);
     stamp(&w, block, 5);
-    block_close(block);
+    firn_block_close(block);
     die(&w);
     expect_holder(&w, "1000", 1000, false);
     assert_int_equal(try_open(&w, plain), FIRN_ELOCKED);
@@ -110,7 +110,7 @@ static void a_lock_is_broken_by_what_it_says(void **state)
     assert_int_equal(firn_block_sequence_break_lock(w.disk, "dir", "seq", message, &w.err),
                      FIRN_EMISMATCH);
     assert_int_equal(firn_block_sequence_break_lock(w.disk, "dir", "seq", "1000", &w.err), 0);
-    assert_int_equal(block_allocator_close(w.allocator, &w.err), FIRN_ENOENT);
+    assert_int_equal(firn_block_allocator_close(w.allocator, &w.err), FIRN_ENOENT);
     firn_faulty_free(w.faulty);
 }
 
@@ -191,7 +191,7 @@ static void reading_takes_no_lock(void **state)
     open_it(&w);
     assert_int_equal(block_allocate(w.allocator, &block, &w.err), 0);
     stamp(&w, block, 5);
-    block_close(block);
+    firn_block_close(block);
     put(&w, "seq.0002-12.tmp", 1, 10);
     die(&w);
     assert_int_equal(try_open(&w, reading_anyway), 0);
@@ -203,7 +203,7 @@ static void reading_takes_no_lock(void **state)
     const struct iovec pair[] = {{NULL, 0}, {NULL, 0}};
     assert_int_equal(block_store(list.at[0], 0, pair, 2, &w.err), FIRN_EREADONLY);
     close_list(&list);
-    assert_int_equal(block_allocator_close(w.allocator, &w.err), 0);
+    assert_int_equal(firn_block_allocator_close(w.allocator, &w.err), 0);
     expect_files(&w, "seq.0001-12 seq.0002-12.tmp seq.lock");
     firn_faulty_free(w.faulty);
 }

@@ -49,9 +49,9 @@ int machine_close(void *arg)
 {
     struct machine *m = arg;
     for (int i = 0; i < m->count; i++)
-        block_close(m->blocks[i]);
+        firn_block_close(m->blocks[i]);
     m->count = 0;
-    int rc = block_allocator_close(m->allocator, &m->err);
+    int rc = firn_block_allocator_close(m->allocator, &m->err);
     m->allocator = NULL;
     return rc;
 }

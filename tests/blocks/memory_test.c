@@ -64,11 +64,11 @@ static void shapes_are_checked(void **state)
         assert_int_equal(block_store(block, 0, &odd, 1, NULL), FIRN_EINVAL);
         assert_int_equal(block_load(block, 0, &odd, -1, NULL), FIRN_EINVAL);
         assert_int_equal(block_prepare(block, 0, COUNT, NULL), 0);
-        block_close(block);
+        firn_block_close(block);
     }
     assert_int_equal(firn_block_memory_new(UINT64_C(1) << 34, 28, &block, NULL), FIRN_ENOMEM);
-    block_close(NULL);
-    assert_int_equal(block_allocator_close(NULL, NULL), 0);
+    firn_block_close(NULL);
+    assert_int_equal(firn_block_allocator_close(NULL, NULL), 0);
 }
 
 static void memory_keeps_what_is_stored(void **state)
@@ -83,7 +83,7 @@ static void memory_keeps_what_is_stored(void **state)
     expect(block, 0, 3 * BLOCK, 1);
     expect(block, 3 * BLOCK, 5 * BLOCK + 10, 2);
     expect(block, 5 * BLOCK + 10, COUNT * BLOCK, 1);
-    block_close(block);
+    firn_block_close(block);
 }
 
 static void void_keeps_nothing(void **state)
@@ -93,7 +93,7 @@ static void void_keeps_nothing(void **state)
     assert_int_equal(firn_block_void_new(COUNT, SHIFT, &block, NULL), 0);
     assert_int_equal(store(block, 0, 1, COUNT * BLOCK), 0);
     expect(block, 0, COUNT * BLOCK, 0);
-    block_close(block);
+    firn_block_close(block);
 }
 
 struct list {
@@ -121,22 +121,22 @@ static void memory_is_allocated_in_order(void **state)
         assert_int_equal(store(block[i], 0, i + 1, COUNT * BLOCK), 0);
     }
     assert_int_equal(block_release(allocator, block[1], NULL), FIRN_EMISMATCH);
-    block_close(block[1]);
-    block_close(block[2]);
+    firn_block_close(block[1]);
+    firn_block_close(block[2]);
     assert_int_equal(block_retrieve(allocator, add, &one, NULL), 77);
     assert_int_equal(one.count, 1);
     assert_int_equal(block_release(allocator, block[0], NULL), 0);
     expect(one.at[0], 0, COUNT * BLOCK, 1); /* as long as the handle */
     assert_int_equal(block_release(allocator, one.at[0], NULL), FIRN_ERANGE);
-    block_close(one.at[0]);
+    firn_block_close(one.at[0]);
     assert_int_equal(block_retrieve(allocator, add, &list, NULL), 0);
     assert_int_equal(list.count, 2);
     for (int i = 0; i < 2; i++)
         expect(list.at[i], 0, COUNT * BLOCK, (uint8_t)(i + 2));
-    assert_int_equal(block_allocator_close(allocator, NULL), FIRN_EBUSY);
+    assert_int_equal(firn_block_allocator_close(allocator, NULL), FIRN_EBUSY);
     assert_int_equal(block_release(allocator, list.at[0], NULL), 0);
-    block_close(list.at[1]);
-    assert_int_equal(block_allocator_close(allocator, NULL), 0);
+    firn_block_close(list.at[1]);
+    assert_int_equal(firn_block_allocator_close(allocator, NULL), 0);
 }
 
 static void void_remembers_none(void **state)
@@ -151,9 +151,9 @@ static void void_remembers_none(void **state)
     assert_int_equal(block_retrieve(allocator, add, &list, NULL), 0);
     assert_int_equal(list.count, 0);
     assert_int_equal(block_release(allocator, block[0], NULL), 0);
-    assert_int_equal(block_allocator_close(allocator, NULL), FIRN_EBUSY);
-    block_close(block[1]);
-    assert_int_equal(block_allocator_close(allocator, NULL), 0);
+    assert_int_equal(firn_block_allocator_close(allocator, NULL), FIRN_EBUSY);
+    firn_block_close(block[1]);
+    assert_int_equal(firn_block_allocator_close(allocator, NULL), 0);
 }
 
 static void strangers_are_not_released(void **state)
@@ -169,11 +169,11 @@ static void strangers_are_not_released(void **state)
     assert_int_equal(block_release(memory, from_nothing, NULL), FIRN_EINVAL);
     assert_int_equal(block_release(memory, alone, NULL), FIRN_EINVAL);
     assert_int_equal(block_release(nothing, from_memory, NULL), FIRN_EINVAL);
-    block_close(alone);
-    block_close(from_memory);
-    block_close(from_nothing);
-    assert_int_equal(block_allocator_close(memory, NULL), 0);
-    assert_int_equal(block_allocator_close(nothing, NULL), 0);
+    firn_block_close(alone);
+    firn_block_close(from_memory);
+    firn_block_close(from_nothing);
+    assert_int_equal(firn_block_allocator_close(memory, NULL), 0);
+    assert_int_equal(firn_block_allocator_close(nothing, NULL), 0);
 }
 
 int main(void)

@@ -66,7 +66,7 @@ static struct firn_block_allocator *open_sequence(struct world *w, uint64_t coun
 static int keep_one(void *arg, struct firn_block *block)
 {
     struct firn_block **kept = arg;
-    block_close(*kept);
+    firn_block_close(*kept);
     *kept = block;
     return 0;
 }
@@ -93,17 +93,17 @@ static void a_sequence_lives(void **state)
         assert_int_equal(block_allocate(allocator, &block, &w.err), 0);
         assert_int_equal(block_prepare(block, 0, 8, &w.err), 0);
         assert_int_equal(block_store(block, 7, pair, 2, &w.err), 0);
-        block_close(block);
+        firn_block_close(block);
     }
-    assert_int_equal(block_allocator_close(allocator, &w.err), 0);
+    assert_int_equal(firn_block_allocator_close(allocator, &w.err), 0);
     assert_true(access(path, F_OK) != 0);
     allocator = open_sequence(&w, 3);
     assert_int_equal(block_retrieve(allocator, keep_one, &again, &w.err), 0);
     assert_true(again->count == 8);
     assert_int_equal(block_load(again, 7, &all, 1, &w.err), 0);
     assert_memory_equal(found, bytes, BLOCK);
-    block_close(again);
-    assert_int_equal(block_allocator_close(allocator, &w.err), 0);
+    firn_block_close(again);
+    assert_int_equal(firn_block_allocator_close(allocator, &w.err), 0);
     stop(&w);
 }
 
@@ -159,7 +159,7 @@ static void many_threads_use_a_file(void **state)
         if (bytes[i] != shared.last[i / BLOCK])
             fail_msg("byte %zu is %d, not %d", i, bytes[i], shared.last[i / BLOCK]);
     assert_int_equal(block_release(allocator, shared.block, &w.err), 0);
-    assert_int_equal(block_allocator_close(allocator, &w.err), 0);
+    assert_int_equal(firn_block_allocator_close(allocator, &w.err), 0);
     stop(&w);
 }
 
@@ -184,14 +184,14 @@ static void come_and_go(void *arg, unsigned number)
         if (rc == 0)
             atomic_fetch_add(&crowd->released, 1);
         else
-            block_close(block);
+            firn_block_close(block);
     }
 }
 
 static int count_it(void *arg, struct firn_block *block)
 {
     ++*(int *)arg;
-    block_close(block);
+    firn_block_close(block);
     return 0;
 }
 
@@ -206,7 +206,7 @@ static void many_threads_use_a_sequence(void **state)
     assert_int_equal(block_retrieve(crowd.allocator, count_it, &left, &w.err), 0);
     assert_int_equal(left, atomic_load(&crowd.allocated) - atomic_load(&crowd.released));
     assert_int_equal(atomic_load(&crowd.allocated), 40);
-    assert_int_equal(block_allocator_close(crowd.allocator, &w.err), 0);
+    assert_int_equal(firn_block_allocator_close(crowd.allocator, &w.err), 0);
     stop(&w);
 }
 
@@ -228,7 +228,7 @@ static int look_at(void *arg, struct firn_block *block)
         reference->data += meta[8] || meta[9]; /* there is something in this block */
     }
     reference->files++;
-    block_close(block);
+    firn_block_close(block);
     return 0;
 }
 
@@ -250,7 +250,7 @@ static void files_of_the_reference_open(void **state)
     assert_int_equal(block_retrieve(allocator, look_at, &reference, NULL), 0);
     assert_int_equal(reference.files, 6);
     assert_true(reference.data > 16);
-    assert_int_equal(block_allocator_close(allocator, NULL), 0);
+    assert_int_equal(firn_block_allocator_close(allocator, NULL), 0);
 }
 
 int main(void)

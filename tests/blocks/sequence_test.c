@@ -32,14 +32,14 @@ static void files_come_and_go_in_order(void **state)
     assert_int_equal(block_release(w.allocator, block[2], &w.err), FIRN_EMISMATCH);
     assert_int_equal(block_release(w.allocator, block[0], &w.err), 0);
     expect_files(&w, "seq.0002-12 seq.0003-12 seq.lock");
-    assert_int_equal(block_allocator_close(w.allocator, &w.err), FIRN_EBUSY);
-    block_close(block[1]);
-    block_close(block[2]);
+    assert_int_equal(firn_block_allocator_close(w.allocator, &w.err), FIRN_EBUSY);
+    firn_block_close(block[1]);
+    firn_block_close(block[2]);
     reopen(&w);
     expect_stamps(&w, "\2\3");
     assert_int_equal(block_allocate(w.allocator, &block[0], &w.err), 0);
     stamp(&w, block[0], 9);
-    block_close(block[0]);
+    firn_block_close(block[0]);
     expect_files(&w, "seq.0002-12 seq.0003-12 seq.0004-12 seq.lock");
     expect_stamps(&w, "\2\3\11");
     close_it(&w);
@@ -57,7 +57,7 @@ static void what_was_allocated_is_durable(void **state)
     for (uint8_t i = 1; i <= 3; i++) {
         assert_int_equal(block_allocate(w.allocator, &block, &w.err), 0);
         stamp(&w, block, i);
-        block_close(block);
+        firn_block_close(block);
     }
     firn_faulty_power_off(w.faulty);
     close_it(&w);
@@ -86,7 +86,7 @@ static void an_emptied_sequence_begins_anew(void **state)
     reopen(&w);
     assert_int_equal(block_allocate(w.allocator, &block, &w.err), 0);
     expect_files(&w, "seq.0001-12 seq.lock");
-    block_close(block);
+    firn_block_close(block);
     stop(&w);
 }
 
@@ -106,8 +106,8 @@ static void a_file_is_released_once(void **state)
     assert_int_equal(block_release(w.allocator, again, &w.err), FIRN_ERANGE);
     assert_int_equal(block_allocate(w.allocator, &other, &w.err), 0);
     assert_int_equal(block_release(w.allocator, again, &w.err), FIRN_ERANGE);
-    block_close(again);
-    block_close(other);
+    firn_block_close(again);
+    firn_block_close(other);
     stop(&w);
 }
 
@@ -127,10 +127,10 @@ static void strangers_are_not_released(void **state)
     assert_int_equal(block_release(w.allocator, memory, &w.err), FIRN_EINVAL);
     assert_int_equal(block_release(w.allocator, file, &w.err), FIRN_EINVAL);
     assert_int_equal(block_release(w.allocator, theirs, &w.err), FIRN_EINVAL);
-    block_close(memory);
-    block_close(file);
+    firn_block_close(memory);
+    firn_block_close(file);
     assert_int_equal(block_release(other, theirs, NULL), 0);
-    assert_int_equal(block_allocator_close(other, NULL), 0);
+    assert_int_equal(firn_block_allocator_close(other, NULL), 0);
     stop(&w);
 }
 
@@ -146,7 +146,7 @@ static void each_file_has_its_own_shape(void **state)
     open_it(&w);
     assert_int_equal(block_allocate(w.allocator, &block, &w.err), 0);
     stamp(&w, block, 3);
-    block_close(block);
+    firn_block_close(block);
     expect_files(&w, "seq.0008-12 seq.0009-12 seq.7-13 seq.lock");
     struct list list = {0};
     assert_int_equal(block_retrieve(w.allocator, add_to_list, &list, &w.err), 0);
@@ -155,8 +155,8 @@ static void each_file_has_its_own_shape(void **state)
     assert_true(list.at[1]->shift == 12 && list.at[1]->count == 1);
     assert_int_equal(block_release(w.allocator, list.at[0], &w.err), 0);
     expect_files(&w, "seq.0008-12 seq.0009-12 seq.lock");
-    block_close(list.at[1]);
-    block_close(list.at[2]);
+    firn_block_close(list.at[1]);
+    firn_block_close(list.at[2]);
     stop(&w);
 }
 
@@ -172,7 +172,7 @@ static void the_index_wraps(void **state)
     for (uint8_t i = 2; i < 4; i++) {
         assert_int_equal(block_allocate(w.allocator, &block, &w.err), 0);
         stamp(&w, block, i);
-        block_close(block);
+        firn_block_close(block);
     }
     expect_files(&w, "seq.0000-12 seq.0001-12 seq.fffe-12 seq.ffff-12 seq.lock");
     reopen(&w);
@@ -200,7 +200,7 @@ static void there_is_a_most_of_files(void **state)
     open_it(&w);
     assert_int_equal(block_allocate(w.allocator, &last, &w.err), 0);
     assert_int_equal(block_allocate(w.allocator, &block, &w.err), FIRN_ETOOBIG);
-    block_close(last);
+    firn_block_close(last);
     reopen(&w);
     assert_int_equal(block_allocate(w.allocator, &block, &w.err), FIRN_ETOOBIG);
     struct list list = {.most = 1};
@@ -208,7 +208,7 @@ static void there_is_a_most_of_files(void **state)
     assert_int_equal(list.count, 1);
     assert_int_equal(block_release(w.allocator, list.at[0], &w.err), 0);
     assert_int_equal(block_allocate(w.allocator, &block, &w.err), 0);
-    block_close(block);
+    firn_block_close(block);
     stop(&w);
 }
 
@@ -300,7 +300,7 @@ static void what_is_not_of_the_sequence_stays(void **state)
     put(&w, "seq.0005-13.tmp", 1, 10);
     open_it(&w);
     assert_int_equal(block_allocate(w.allocator, &block, &w.err), 0);
-    block_close(block);
+    firn_block_close(block);
     expect_files(&w, "a.seq.0001-12 seq seq.0001-12 seq.0001-12.tmp.x seq.d seq.lock seq.x.tmp "
                      "sequence.zz seqx");
     stop(&w);
@@ -357,7 +357,7 @@ static void what_is_in_the_way_stays(void **state)
     remove_file(&w, "seq.0001-12");
     for (int i = 0; i < 2; i++) {
         assert_int_equal(block_allocate(w.allocator, &block, &w.err), 0);
-        block_close(block);
+        firn_block_close(block);
     }
     expect_files(&w, "seq.0001-12 seq.0002-12 seq.lock");
     stop(&w);
@@ -401,7 +401,7 @@ static void a_full_disk_passes(void **state)
     assert_int_equal(block_release(w.allocator, block, &w.err), 0);
     assert_int_equal(block_allocate(w.allocator, &second, &w.err), 0);
     expect_files(&w, "seq.0002-12 seq.lock");
-    block_close(second);
+    firn_block_close(second);
     stop(&w);
 }
 
@@ -428,7 +428,7 @@ static void a_failed_sync_of_names_poisons(void **state)
         assert_int_equal(block_release(w.allocator, block, &w.err), FIRN_EPOISONED);
         assert_int_equal(block_retrieve(w.allocator, add_to_list, &list, &w.err), FIRN_EPOISONED);
         stamp(&w, block, 2); /* it is open still */
-        block_close(block);
+        firn_block_close(block);
         reopen(&w);
         if (releasing)
             expect_stamps(&w, "");
@@ -483,7 +483,7 @@ static void a_poisoned_file_can_be_released(void **state)
     expect_files(&w, "seq.lock");
     assert_int_equal(block_allocate(w.allocator, &block, &w.err), 0);
     stamp(&w, block, 1);
-    block_close(block);
+    firn_block_close(block);
     stop(&w);
 }
 

@@ -40,20 +40,20 @@ static inline void open_it(struct world *w)
 /* After a crash the lock can't be removed. */
 static inline void close_it(struct world *w)
 {
-    block_allocator_close(w->allocator, NULL);
+    firn_block_allocator_close(w->allocator, NULL);
     w->allocator = NULL;
 }
 
 static inline void reopen(struct world *w)
 {
-    assert_int_equal(block_allocator_close(w->allocator, &w->err), 0);
+    assert_int_equal(firn_block_allocator_close(w->allocator, &w->err), 0);
     open_it(w);
 }
 
 static inline void stop(struct world *w)
 {
     struct firn_faulty_counts counts;
-    assert_int_equal(block_allocator_close(w->allocator, &w->err), 0);
+    assert_int_equal(firn_block_allocator_close(w->allocator, &w->err), 0);
     firn_faulty_get_counts(w->faulty, &counts);
     assert_int_equal(counts.files + counts.locks, 0);
     firn_faulty_free(w->faulty);
@@ -153,7 +153,7 @@ static inline int add_to_list(void *arg, struct firn_block *block)
 static inline void close_list(struct list *list)
 {
     for (int i = 0; i < list->count; i++)
-        block_close(list->at[i]);
+        firn_block_close(list->at[i]);
     list->count = 0;
 }
 

@@ -134,7 +134,7 @@ int stream_machine_close(struct stream_machine *machine)
         machine->notes_stay = true;
     machine->stream = NULL;
     if (machine->allocator) {
-        int close_rc = machine->allocator->ops->close(machine->allocator, &err);
+        int close_rc = firn_block_allocator_close(machine->allocator, &err);
         if (close_rc == FIRN_EBUSY)
             abort(); /* the stream left blocks open */
         if (rc == 0 && close_rc < 0) {

@@ -120,7 +120,7 @@ static void blocks_may_be_too_large(void **state)
     assert_int_equal(firn_stream_grow(stream, &err), FIRN_ERANGE);
     assert_non_null(strstr(err.message, "28"));
     assert_int_equal(firn_stream_close(stream, NULL), 0);
-    assert_int_equal(block_allocator_close(allocator, NULL), 0);
+    assert_int_equal(firn_block_allocator_close(allocator, NULL), 0);
 }
 
 static void space_is_prepared(void **state)

@@ -128,7 +128,7 @@ static int stores_release(struct firn_block_allocator *base, struct firn_block *
             rc = firn_error_set(err, FIRN_EMISMATCH, 0, "not the first that is left");
     if (rc < 0)
         return rc;
-    block_close(run_of(handle));
+    firn_block_close(run_of(handle));
     stores->runs[handle->run] = NULL;
     stores->kinds->runs--;
     handle_close(block);
@@ -154,7 +154,7 @@ static int stores_close(struct firn_block_allocator *base, struct firn_error *er
     (void)err;
     assert_int_equal(stores->open, 0);
     for (unsigned i = 0; i < stores->count; i++)
-        block_close(stores->runs[i]);
+        firn_block_close(stores->runs[i]);
     free(stores);
     return 0;
 }
@@ -252,7 +252,7 @@ void kinds_kill(struct kinds *k)
 void kinds_close(struct kinds *k)
 {
     close_stream(k);
-    OK(block_allocator_close(k->allocator, &k->err));
+    OK(firn_block_allocator_close(k->allocator, &k->err));
 }
 
 const struct part_list *kinds_list(const struct kinds *k)

@@ -51,9 +51,9 @@ static void allocators_are_checked(void **state)
     kinds_close(k);
     assert_int_equal(firn_block_memory_allocator_new(1, 28, &k->allocator, NULL), 0);
     assert_int_equal(block_allocate(k->allocator, &block, NULL), 0);
-    block_close(block);
+    firn_block_close(block);
     refuse(k, FIRN_ERANGE, "part 0");
-    assert_int_equal(block_allocator_close(k->allocator, NULL), 0);
+    assert_int_equal(firn_block_allocator_close(k->allocator, NULL), 0);
     OK(firn_stream_close(NULL, &k->err));
 }
 

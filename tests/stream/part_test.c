@@ -309,13 +309,13 @@ static void shapes_are_checked(void **state)
         block->shift = shift;
         assert_int_equal(part_new(block, &part, &err), FIRN_ERANGE);
         assert_int_equal(err.code, FIRN_ERANGE);
-        block_close(block);
+        firn_block_close(block);
     }
     struct firn_block *block = image_open(&image);
     block->shift = FIRN_STREAM_SHIFT_MAX;
     block->count = UINT64_C(1) << 35; /* more than there is memory */
     assert_int_equal(part_new(block, &part, NULL), FIRN_ENOMEM);
-    block_close(block);
+    firn_block_close(block);
     part_free(NULL);
     image_done(&image);
 }

@@ -321,7 +321,7 @@ static void in_memory(struct shared *shared)
     struct firn_block_allocator *allocator;
     assert_int_equal(firn_block_memory_allocator_new(16, 7, &allocator, NULL), 0);
     one_round(shared, allocator);
-    assert_int_equal(block_allocator_close(allocator, NULL), 0);
+    assert_int_equal(firn_block_allocator_close(allocator, NULL), 0);
 }
 
 static void on_files(struct shared *shared)
@@ -335,7 +335,7 @@ static void on_files(struct shared *shared)
     const struct firn_block_options own = {.disk = disk, .env = env};
     assert_int_equal(firn_block_sequence_open("dir", "seq", 3, 12, &own, &allocator, NULL), 0);
     one_round(shared, allocator);
-    assert_int_equal(block_allocator_close(allocator, NULL), 0);
+    assert_int_equal(firn_block_allocator_close(allocator, NULL), 0);
     assert_int_equal(firn_env_free(env), 0);
     firn_disk_free(disk);
 }
