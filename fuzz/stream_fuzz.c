@@ -49,6 +49,7 @@ struct world {
     size_t in_progress;                 /* bytes of the append that is not acknowledged yet */
     struct moment moments[STORES_KEPT]; /* the last ones */
     unsigned moment_count;
+    struct runs built;  /* behind all stores */
     bool torn_only;     /* no other damage */
     size_t least, most; /* of the content is there, then */
     unsigned findings;
@@ -334,6 +335,7 @@ static void build(struct world *world)
         world->runs = now;
     }
     world->building = false;
+    copy_runs(world, &world->runs, &world->built);
     world->least = world->most = world->content.size;
 }
 
@@ -392,8 +394,8 @@ static void tear(struct world *world)
         return;
     unsigned which = input_u8(&world->in) % world->moment_count;
     const struct moment *moment = &world->moments[which];
-    if (which + 1 < world->moment_count)
-        copy_runs(world, &moment[1].runs, &world->runs);
+    bool is_last = which + 1 == world->moment_count;
+    copy_runs(world, is_last ? &world->built : &moment[1].runs, &world->runs);
     for (unsigned i = 0; i < moment->runs.count; i++) {
         for (size_t at = 0; at < run_bytes(world); at += size) {
             uint8_t *now = world->runs.at[i] + at;
@@ -536,11 +538,26 @@ static int look(struct world *world, bool all, struct bytes *found)
     return rc;
 }
 
+/* No notes but where a run is open: others tell of nothing, and nobody clears them. */
+static bool has_stray_notes(const struct world *world)
+{
+    size_t size = (size_t)1 << world->shift;
+    for (unsigned i = 0; i < world->runs.count; i++) {
+        struct note note;
+        note_decode(world->runs.at[i], &note);
+        for (size_t at = 0; at < run_bytes(world) && !(note.flags & NOTE_OPEN); at += size)
+            if (!note_is_clear(world->runs.at[i] + at))
+                return true;
+    }
+    return false;
+}
+
 static void use(struct world *world, int looked, int looked_at_all, const struct bytes *found)
 {
     struct firn_stream *stream;
     struct runs before = {0};
     copy_runs(world, &world->runs, &before);
+    bool stray = has_stray_notes(world);
     int rc = open_stream(world, false, false, &stream);
     /* Of an append that goes on behind the last part there is nothing to append to. */
     require(rc == looked || (rc < 0 && world->findings > 0),
@@ -553,10 +570,10 @@ static void use(struct world *world, int looked, int looked_at_all, const struct
     require(is_same(&held, found), "who writes finds what who reads found");
     bool good = verify(world, stream) == 0;
     require(good || looked_at_all < 0, "what is wrong is found when all blocks are looked at");
-    if (good)
+    if (good && !stray)
         live(world, stream, &held);
     close_stream(stream);
-    if (good)
+    if (good && !stray)
         check_closed(world, &held);
     bytes_done(&held);
 }
@@ -580,6 +597,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     free_runs(&world->runs);
     for (unsigned i = 0; i < world->moment_count; i++)
         free_runs(&world->moments[i].runs);
+    free_runs(&world->built);
     free(world);
     return 0;
 }

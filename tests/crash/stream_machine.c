@@ -130,7 +130,7 @@ int stream_machine_close(struct stream_machine *machine)
 {
     struct firn_error err = {0};
     int rc = firn_stream_close(machine->stream, &machine->err);
-    if (rc < 0)
+    if (rc < 0 && !firn_faulty_is_off(machine->faulty))
         machine->notes_stay = true;
     machine->stream = NULL;
     if (machine->allocator) {
