@@ -206,10 +206,10 @@ static const struct firn_block_allocator_ops allocator_ops = {
 
 static bool same_runs(const struct world *world, const struct runs *a, const struct runs *b)
 {
-    bool same = a->count == b->count;
-    for (unsigned i = 0; same && i < a->count; i++)
-        same = memcmp(a->at[i], b->at[i], run_bytes(world)) == 0;
-    return same;
+    for (unsigned i = 0; i < a->count && i < b->count; i++)
+        if (memcmp(a->at[i], b->at[i], run_bytes(world)) != 0)
+            return false;
+    return a->count == b->count;
 }
 
 /* ---- opening and reading ---- */
@@ -273,11 +273,6 @@ static void expect_content(struct firn_stream *stream, const struct bytes *wante
     bytes_done(&found);
 }
 
-static void close_stream(struct firn_stream *stream)
-{
-    require(firn_stream_close(stream, NULL) == 0, "closing");
-}
-
 /* ---- building ---- */
 
 /* If there is room for it at all. */
@@ -303,7 +298,7 @@ static void build_step(struct world *world, struct firn_stream **stream)
     uint8_t how = input_u8(&world->in);
     size_t size = how < 0x80 ? how : (how & 0x3fu) * 16u;
     if (how >= 0xf8) {
-        close_stream(*stream);
+        require(firn_stream_close(*stream, NULL) == 0, "closing");
         require(open_stream(world, false, how & 1, stream) == 0, "what was closed opens");
     } else if (how >= 0xf0) {
         if (world->runs.count < RUNS_MOST)
@@ -329,7 +324,7 @@ static void build(struct world *world)
         world->building = false;
         copy_runs(world, &world->runs, &now);
     }
-    close_stream(stream);
+    require(firn_stream_close(stream, NULL) == 0, "closing");
     if (!(world->flags & CLOSED)) {
         free_runs(&world->runs);
         world->runs = now;
@@ -481,7 +476,7 @@ static void check_crash(struct world *world, const struct bytes *held)
     copy_runs(world, &now, &world->runs);
     require(open_stream(world, false, true, &stream) == 0, "it opens after a crash");
     expect_content(stream, held, "and holds what was durable");
-    close_stream(stream);
+    require(firn_stream_close(stream, NULL) == 0, "closing");
     free_runs(&world->runs);
     world->runs = now;
 }
@@ -501,7 +496,7 @@ static void check_closed(struct world *world, const struct bytes *held)
     require(!recovery.recovered && recovery.cut_bytes == 0, "with nothing to recover");
     expect_content(stream, held, "with the same content");
     require(verify(world, stream) == 0, "in which nothing is wrong");
-    close_stream(stream);
+    require(firn_stream_close(stream, NULL) == 0, "closing");
 }
 
 static void live(struct world *world, struct firn_stream *stream, struct bytes *held)
@@ -531,7 +526,7 @@ static int look(struct world *world, bool all, struct bytes *found)
         *found = read_all(stream);
         if (world->torn_only)
             check_torn(world, found);
-        close_stream(stream);
+        require(firn_stream_close(stream, NULL) == 0, "closing");
     }
     require(same_runs(world, &before, &world->runs), "who only reads changes nothing");
     free_runs(&before);
@@ -572,7 +567,7 @@ static void use(struct world *world, int looked, int looked_at_all, const struct
     require(good || looked_at_all < 0, "what is wrong is found when all blocks are looked at");
     if (good && !stray)
         live(world, stream, &held);
-    close_stream(stream);
+    require(firn_stream_close(stream, NULL) == 0, "closing");
     if (good && !stray)
         check_closed(world, &held);
     bytes_done(&held);

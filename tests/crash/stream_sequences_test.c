@@ -55,9 +55,9 @@ struct effort {
     struct explore_effort each;
 };
 
-static const struct effort full = {1, {4096, 600, 60, 1, 10}};
-static const struct effort usual = {1, {64, 24, 8, 1, 40}};
-static const struct effort less = {4, {12, 6, 2, 2, 100}};
+static const struct effort full = {1, {4096, 600, 0, 1, 10}};
+static const struct effort usual = {1, {32, 12, 0, 1, 60}};
+static const struct effort less = {4, {12, 6, 0, 2, 100}};
 static const struct effort *chosen = &usual;
 
 static struct explore explore_scene(const struct scene *scene, char *name, size_t size)
