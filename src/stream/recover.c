@@ -156,7 +156,7 @@ static bool is_piece(const struct part *part, uint64_t block, struct remains *re
     if (meta_is_empty(bytes))
         return meta.crc == 0;
     uint64_t end = block * part->payload + meta.spilled;
-    if (meta.trail != 0 || meta.spilled == 0 || meta.complete != (meta.spilled >= part->payload) ||
+    if (meta.trail != 0 || meta.complete != (meta.spilled >= part->payload) ||
         (remains->end != 0 && end != remains->end))
         return false;
     remains->end = end;

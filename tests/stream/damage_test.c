@@ -125,20 +125,60 @@ static void former_is_bad(struct image *image)
     empty(image, 3);
 }
 
-static void former_does_not_fit(struct image *image)
+/* The block says that it was so, and the data agrees. */
+static void was(struct image *image, uint64_t block, bool complete, uint32_t trail,
+                uint32_t spilled)
 {
-    empty(image, 3);
-    struct meta was = {false, 300, 250, 0};
-    was.crc = crc32_ieee(0, image_block(image, 2) + META_BYTES, 300);
-    remember(image, 2, NOTE_WAS, &was);
+    struct meta meta = {complete, trail, spilled, 0};
+    uint32_t flags = block == 0 ? NOTE_OPEN | NOTE_WAS : NOTE_WAS;
+    meta.crc = crc32_ieee(0, image_block(image, block) + META_BYTES, meta_written(&meta, PAYLOAD));
+    remember(image, block, flags, &meta);
 }
 
 static void former_is_complete(struct image *image)
 {
+    spoil(image, 2, 100);
+    was(image, 2, true, 0, 72);
+}
+
+static void former_spilled_differs(struct image *image)
+{
     empty(image, 3);
-    struct meta was = {true, 0, 0, 0};
-    was.crc = crc32_ieee(0, image_block(image, 2) + META_BYTES, PAYLOAD);
-    remember(image, 2, NOTE_WAS, &was);
+    was(image, 2, false, 72, 50);
+}
+
+static void former_end_differs(struct image *image)
+{
+    empty(image, 3);
+    was(image, 2, false, 100, 72);
+}
+
+static void former_was_longer(struct image *image)
+{
+    spoil(image, 0, 120);
+    was(image, 0, false, 160, 0);
+}
+
+static void neither_fits(struct image *image)
+{
+    empty(image, 3);
+    say(image, 2, true, PAYLOAD - 72, 0);
+    was(image, 2, false, 72, 0);
+}
+
+/* What spilled over and an append behind it are two syncs. */
+static void head_and_more(struct image *image)
+{
+    for (uint64_t block = 1; block < BLOCKS; block++)
+        empty(image, block);
+    say(image, 0, false, 200, 100);
+    spoil(image, 0, 150);
+}
+
+static void before_end(struct image *image)
+{
+    forget(image, 1);
+    spoil(image, 1, 5);
 }
 
 /* The last sync is two appends. */
@@ -166,6 +206,11 @@ static void end_is_elsewhere(struct image *image)
 static void trail_behind(struct image *image)
 {
     say(image, 5, true, 30, 0);
+}
+
+static void trail_in_the_middle(struct image *image)
+{
+    say(image, 5, true, 30, 900);
 }
 
 static void own_append_behind(struct image *image)
@@ -224,8 +269,14 @@ static const struct damage damages[] = {
     DAMAGE(note_of_empty, {100, 500, 400, 200}, false),
     DAMAGE(note_of_bad, {100, 500, 400, 800}, false),
     DAMAGE(former_is_bad, {100, 500, 400, 800}, false),
-    DAMAGE(former_does_not_fit, {100, 500, 400, 800}, false),
-    DAMAGE(former_is_complete, {100, 500, 400, 800}, false),
+    DAMAGE(former_is_complete, {100, 500, 400, 392}, false),
+    DAMAGE(former_spilled_differs, {100, 500, 400, 800}, false),
+    DAMAGE(former_end_differs, {100, 500, 400, 800}, false),
+    DAMAGE(former_was_longer, {100, 50}, false),
+    DAMAGE(neither_fits, {100, 500, 400, 800}, false),
+    DAMAGE(head_and_more, {-1000}, false),
+    DAMAGE(before_end, {100, 500, 400}, false),
+    DAMAGE(trail_in_the_middle, {100, 500}, false),
     DAMAGE(not_one_append, {100, 500, 400, 1200}, false),
     DAMAGE(ends_differ, {100, 500, 400, 1800}, false),
     DAMAGE(end_is_elsewhere, {100, 500, 400, 800}, false),

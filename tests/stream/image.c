@@ -130,6 +130,8 @@ static int image_store_blocks(struct firn_block *block, uint64_t first, const st
     write_all(image, at, iov, count);
     if (image->medium)
         reach_medium(image, at, at + size, true);
+    if (image->during)
+        image->during(image->arg);
     if (image->record) {
         assert_true(image->stored < IMAGE_STORES);
         struct image_store *store = &image->stores[image->stored++];

@@ -30,8 +30,10 @@ struct image {
     int fail;    /* what the next store returns; 0: none fails. FIRN_EIO: only with a medium */
     int fail_in; /* stores before it */
     uint8_t *medium;
-    struct prng prng; /* for what a store that fails leaves */
-    bool poisoned;    /* until the next image_open */
+    struct prng prng;          /* for what a store that fails leaves */
+    bool poisoned;             /* until the next image_open */
+    void (*during)(void *arg); /* in a store, when its bytes are there; may be NULL */
+    void *arg;
     bool record;
     struct image_store stores[IMAGE_STORES];
     size_t stored; /* how many of them */

@@ -162,6 +162,7 @@ static void quick_checks(void **state)
         {{FULL(0, 0), FULL(0, 0), FULL(0, 0), FULL(0, 0), FULL(0, 0)}, 4, BAD_DATA, {{0}}},
         {{FULL(0, 0), FULL(0, 0), FULL(0, 0), FULL(0, 0), FULL(9, 0)}, 0, AS_IT_IS, {{0}}},
         {{FULL(0, 0), FULL(5, 0), FULL(0, 0), FULL(0, 0), SOME(9, 0)}, 0, AS_IT_IS, {{0}}},
+        {{FULL(0, 0), SOME(5, 0), EMPTY, SOME(9, 0)}, 0, AS_IT_IS, {{0}}}, /* seen by the way */
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct image image;

@@ -177,6 +177,9 @@ static void a_sync_without_room(void **state)
         expect_state(part);
         expect_loaded(&image, true);
         assert_int_equal(part_verify(part, NULL, NULL), 0);
+        image_block(&image, 1)[0] = 1; /* which that sync did not reach */
+        assert_int_equal(part_verify(part, NULL, NULL), FIRN_EDAMAGED);
+        image_block(&image, 1)[0] = 0;
         append(part, 700, false);
         image.fail = codes[i];
         assert_int_equal(part_sync(part, NULL), codes[i]);
@@ -187,6 +190,29 @@ static void a_sync_without_room(void **state)
         part_free(part);
         image_done(&image);
     }
+}
+
+static void verify_now(void *part)
+{
+    assert_int_equal(part_verify(part, NULL, NULL), 0);
+}
+
+/* What a sync is storing is not taken for something that should not be there. */
+static void verify_during_a_sync(void **state)
+{
+    (void)state;
+    struct image image;
+    struct part *part;
+    start(&image, &part);
+    image.during = verify_now;
+    image.arg = part;
+    append(part, 1000, false);
+    assert_int_equal(part_sync(part, NULL), 0);
+    append(part, 5000, false);
+    assert_int_equal(part_sync(part, NULL), 0);
+    assert_int_equal(part_close(part, NULL), 0);
+    part_free(part);
+    image_done(&image);
 }
 
 /* The mark is not there before the first sync; where it can't be set, nothing is stored. */
@@ -325,6 +351,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fills),
         cmocka_unit_test(a_sync_without_room),
+        cmocka_unit_test(verify_during_a_sync),
         cmocka_unit_test(a_mark_without_room),
         cmocka_unit_test(notes_come_and_go),
         cmocka_unit_test(closing_joins_neighbours),
