@@ -188,8 +188,6 @@ bool machine_check_loaded(struct stream_machine *machine)
     struct firn_stream_stats stats;
     if (machine->broken[0])
         return wrong(machine, "%s", machine->broken);
-    if (names_of(machine).unfinished)
-        return wrong(machine, "an unfinished file is left");
     firn_stream_get_stats(machine->stream, &stats);
     if (stats.parts != machine->model.end - machine->model.first)
         return wrong(machine, "%" PRIu64 " parts", stats.parts);
@@ -200,6 +198,8 @@ bool machine_check_loaded(struct stream_machine *machine)
 
 bool stream_machine_check(struct stream_machine *machine)
 {
+    if (names_of(machine).unfinished)
+        return wrong(machine, "an unfinished file is left");
     return machine_check_loaded(machine) && check_verify(machine);
 }
 
@@ -248,6 +248,7 @@ static uint64_t sum_files(struct stream_machine *machine)
 
 bool stream_machine_check_read_only(struct stream_machine *machine)
 {
+    struct firn_stream_recovery recovery;
     if (machine_break_lock(machine) < 0)
         return wrong(machine, "breaking a lock: %s", machine->err.message);
     uint64_t before = sum_files(machine);
@@ -255,6 +256,8 @@ bool stream_machine_check_read_only(struct stream_machine *machine)
         return wrong(machine, "opening for reading: %s", machine->err.message);
     bool good = !machine->broken[0] || wrong(machine, "%s", machine->broken);
     good = good && settle_model(machine) && stream_machine_check_reads(machine);
+    firn_stream_get_recovery(machine->stream, &recovery);
+    good = good && (recovery.recovered || check_verify(machine)); /* what was cut is still there */
     if (stream_machine_close(machine) < 0 && good)
         good = wrong(machine, "closing for reading: %s", machine->err.message);
     if (good && sum_files(machine) != before)
