@@ -20,36 +20,37 @@ uint64_t part_load_chunk_blocks(const struct part *part)
     return part_least(blocks, part->count);
 }
 
-int part_load_meta(struct part *part, uint64_t block, uint8_t bytes[META_BYTES],
-                   struct firn_error *err)
+int part_load_meta(struct part *part, uint64_t block, void *bytes, struct firn_error *err)
 {
     struct iovec iov = {.iov_base = bytes, .iov_len = META_BYTES};
     return block_load(part->block, block, &iov, 1, err);
 }
 
 /* The blocks up to `count`, one behind another in `data`, or all in its first block. */
-static int load_pairs(struct part *part, uint64_t first, uint64_t count, uint8_t *metas,
-                      uint8_t *data, bool keep, struct firn_error *err)
+static int load_pairs(struct part *part, uint64_t first, uint64_t count, void *metas, void *data,
+                      bool keep, struct firn_error *err)
 {
+    uint8_t *to_metas = metas, *to_data = data;
     struct iovec iov[2 * CHUNK_PAIRS];
     assert(count <= CHUNK_PAIRS);
     for (uint64_t i = 0; i < count; i++) {
-        iov[2 * i] = (struct iovec){.iov_base = metas + i * META_BYTES, .iov_len = META_BYTES};
-        iov[2 * i + 1] = (struct iovec){.iov_base = data + (keep ? i * part->payload : 0),
+        iov[2 * i] = (struct iovec){.iov_base = to_metas + i * META_BYTES, .iov_len = META_BYTES};
+        iov[2 * i + 1] = (struct iovec){.iov_base = to_data + (keep ? i * part->payload : 0),
                                         .iov_len = part->payload};
     }
     return block_load(part->block, first, iov, (int)(2 * count), err);
 }
 
-int part_load_blocks(struct part *part, uint64_t first, uint64_t count, uint8_t *metas,
-                     uint8_t *data, struct firn_error *err)
+int part_load_blocks(struct part *part, uint64_t first, uint64_t count, void *metas, void *data,
+                     struct firn_error *err)
 {
     return load_pairs(part, first, count, metas, data, true, err);
 }
 
-int part_load_metas(struct part *part, uint64_t first, uint64_t count, uint8_t *metas,
+int part_load_metas(struct part *part, uint64_t first, uint64_t count, void *metas,
                     struct firn_error *err)
 {
+    uint8_t *to = metas;
     enum { SMALL_SHIFT = 13 }; /* of larger ones only the meta is read, block by block */
     int rc = 0;
     if (part->shift <= SMALL_SHIFT) {
@@ -57,7 +58,7 @@ int part_load_metas(struct part *part, uint64_t first, uint64_t count, uint8_t *
         return load_pairs(part, first, count, metas, scratch, false, err);
     }
     for (uint64_t i = 0; i < count && rc == 0; i++)
-        rc = part_load_meta(part, first + i, metas + i * META_BYTES, err);
+        rc = part_load_meta(part, first + i, to + i * META_BYTES, err);
     return rc;
 }
 

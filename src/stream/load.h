@@ -7,13 +7,12 @@
 
 /* How many blocks are loaded at a time. */
 uint64_t part_load_chunk_blocks(const struct part *part);
-int part_load_meta(struct part *part, uint64_t block, uint8_t bytes[META_BYTES],
-                   struct firn_error *err);
-/* At most part_load_chunk_blocks. */
-int part_load_blocks(struct part *part, uint64_t first, uint64_t count, uint8_t *metas,
-                     uint8_t *data, struct firn_error *err);
-int part_load_metas(struct part *part, uint64_t first, uint64_t count, uint8_t *metas,
+/* META_BYTES for each block, and its data; at most so many blocks. */
+int part_load_blocks(struct part *part, uint64_t first, uint64_t count, void *metas, void *data,
+                     struct firn_error *err);
+int part_load_metas(struct part *part, uint64_t first, uint64_t count, void *metas,
                     struct firn_error *err);
+int part_load_meta(struct part *part, uint64_t block, void *bytes, struct firn_error *err);
 
 /* Sets the state to what the first `count` blocks say: those that are not empty, and in order. */
 void part_load_state(struct part *part, uint64_t count);

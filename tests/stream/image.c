@@ -121,7 +121,7 @@ static int image_store_blocks(struct firn_block *block, uint64_t first, const st
 {
     struct image *image = image_of(block);
     size_t at = (size_t)(first << image->shift), size = sum_of(iov, count);
-    assert_true(at + size <= image->size);
+    assert_true(size > 0 && at + size <= image->size);
     check_pairs(image, iov, count);
     if (image->poisoned)
         return firn_error_set(err, FIRN_EPOISONED, 0, "a store failed before");
@@ -135,7 +135,7 @@ static int image_store_blocks(struct firn_block *block, uint64_t first, const st
     if (image->record) {
         assert_true(image->stored < IMAGE_STORES);
         struct image_store *store = &image->stores[image->stored++];
-        *store = (struct image_store){at, size, malloc(size)};
+        *store = (struct image_store){at, size, malloc(size + 1)};
         assert_non_null(store->bytes);
         memcpy(store->bytes, image->bytes + at, size);
     }

@@ -251,7 +251,7 @@ static void try_subsets(const struct tear *tear, uint64_t most)
         bool all = i == masks - 1;
         if (masks > most && i > 0) {
             /* Few, many, or a run of them are missing. */
-            uint64_t few = prng_next(&prng) & prng_next(&prng), more = prng_next(&prng);
+            uint64_t more = prng_next(&prng), few = more & prng_next(&prng);
             all = i == 1;
             mask[0] = all ? UINT64_MAX : i % 3 == 0 ? few : i % 3 == 1 ? ~few : more;
             mask[1] = all ? UINT64_MAX : prng_next(&prng);
