@@ -18,7 +18,7 @@ void stream_machine_init(struct stream_machine *machine, const struct stream_sha
 {
     memset(machine, 0, sizeof *machine);
     machine->shape = shape;
-    stream_model_init(&machine->model, shape->blocks, shape->spans ? UINT64_MAX : 0);
+    stream_model_init(&machine->model, shape->blocks, shape->spans ? SIZE_MAX : 0);
     /* What a block says of itself lies in one sector, which is there wholly or not at all. */
     const struct firn_faulty_options options = {.whole_sectors = true};
     if (firn_faulty_new(&options, &machine->faulty, NULL) < 0)
@@ -77,7 +77,7 @@ static void found_while_opening(void *arg, const struct firn_stream_finding *fin
 static int open_stream(struct stream_machine *machine, bool read_only)
 {
     const struct firn_stream_options options = {
-        .span_bytes = machine->shape->spans ? SIZE_MAX : 0,
+        .span_bytes = machine->model.span_bytes,
         .read_only = read_only,
         .verify = machine->opened % 2,
         .finding = found_while_opening,
@@ -102,7 +102,7 @@ int machine_open_with(struct stream_machine *machine, bool read_only)
         .disk = firn_faulty_disk(machine->faulty), .env = machine->env, .read_only = read_only};
     int rc = machine_break_lock(machine);
     if (rc == 0)
-        rc = firn_block_sequence_open("dir", "seq", machine->shape->blocks, STREAM_MODEL_SHIFT,
+        rc = firn_block_sequence_open("dir", "seq", machine->model.blocks, STREAM_MODEL_SHIFT,
                                       &options, &machine->allocator, &machine->err);
     if (rc < 0) {
         end_env(machine);
@@ -227,11 +227,12 @@ static int append_in_steps(struct stream_machine *machine, const struct stream_a
     return settle_append(machine, rc, end);
 }
 
-/* Growing, where need be. */
+/* Growing, where need be; of less bytes than `size` where no part could hold them. */
 int stream_machine_append(struct stream_machine *machine, uint32_t size)
 {
     struct stream_model *model = &machine->model;
     uint64_t end = stream_model_end(model, true), position = 0;
+    size = stream_model_fit(model, size);
     const struct stream_append *made = stream_model_push(model, size);
     if (!made) {
         int rc = firn_stream_write(machine->stream, model, size, NULL, &machine->err);
@@ -257,8 +258,11 @@ int stream_machine_append(struct stream_machine *machine, uint32_t size)
 static int append_by_letter(struct stream_machine *machine, char operation)
 {
     struct stream_model *model = &machine->model;
-    uint32_t capacity = stream_model_capacity(model), part = stream_model_ending(model);
-    uint32_t used = part == UINT32_MAX ? 0 : stream_model_used(model, part);
+    uint32_t part = stream_model_ending(model), used = 0, capacity = model->blocks * PAYLOAD;
+    if (part != UINT32_MAX) {
+        used = stream_model_used(model, part);
+        capacity = stream_model_capacity(model, part);
+    }
     uint32_t in_block = PAYLOAD - used % PAYLOAD, in_part = capacity - used, size = 0;
     if (operation == 's')
         size = 100;
@@ -274,7 +278,7 @@ static int append_by_letter(struct stream_machine *machine, char operation)
         size = in_part + 500;
     else if (operation == 'W')
         size = in_part + PAYLOAD + 100;
-    return stream_machine_append(machine, size < capacity ? size : capacity);
+    return stream_machine_append(machine, size);
 }
 
 /* ---- parts ---- */
@@ -290,6 +294,7 @@ static void learn_list(struct stream_machine *machine)
 static int grow(struct stream_machine *machine)
 {
     struct stream_model *model = &machine->model;
+    stream_model_grow(model, model->list_end);
     int rc = firn_stream_grow(machine->stream, &machine->err);
     uint32_t parts = model->list_end - model->list_first;
     learn_list(machine);

@@ -276,7 +276,9 @@ static bool check_file(struct stream_machine *machine, uint32_t part)
     static uint8_t image[STREAM_MODEL_PART_MOST];
     char path[32];
     void *bytes = NULL;
-    size_t size = 0, at = 0, wanted = (size_t)machine->model.blocks * STREAM_MODEL_BLOCK;
+    size_t size = 0, at = 0, wanted;
+    wanted = stream_model_capacity(&machine->model, part) / STREAM_MODEL_PAYLOAD *
+             STREAM_MODEL_BLOCK;
     snprintf(path, sizeof path, "dir/seq.%04x-%d", (part + machine->model.name_from) & 0xffff,
              STREAM_MODEL_SHIFT);
     if (firn_faulty_get(machine->faulty, path, FIRN_FAULTY_CURRENT, &bytes, &size, NULL) < 0)

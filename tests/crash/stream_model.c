@@ -16,7 +16,7 @@ static uint32_t least(uint32_t a, uint32_t b)
     return a < b ? a : b;
 }
 
-void stream_model_init(struct stream_model *model, uint32_t blocks, uint64_t span_bytes)
+void stream_model_init(struct stream_model *model, uint32_t blocks, size_t span_bytes)
 {
     memset(model, 0, sizeof *model);
     model->blocks = blocks;
@@ -29,15 +29,26 @@ void stream_model_copy(const struct stream_model *from, struct stream_model *to)
     size_t rest = offsetof(struct stream_model, count);
     to->blocks = from->blocks;
     to->span_bytes = from->span_bytes;
+    memcpy(to->blocks_of, from->blocks_of, sizeof to->blocks_of);
     memcpy(to->appends, from->appends, from->count * sizeof *from->appends);
     memcpy((char *)to + rest, (const char *)from + rest, sizeof *to - rest);
 }
 
 /* ---- where appends go ---- */
 
-uint32_t stream_model_capacity(const struct stream_model *model)
+static uint32_t blocks_of(const struct stream_model *model, uint32_t part)
 {
-    return model->blocks * PAYLOAD;
+    return model->blocks_of[part % STREAM_MODEL_PARTS];
+}
+
+uint32_t stream_model_capacity(const struct stream_model *model, uint32_t part)
+{
+    return blocks_of(model, part) * PAYLOAD;
+}
+
+void stream_model_grow(struct stream_model *model, uint32_t part)
+{
+    model->blocks_of[part % STREAM_MODEL_PARTS] = (uint8_t)model->blocks;
 }
 
 /* Where an append ends, in the data of the part where it begins, and of the next one. */
@@ -48,9 +59,10 @@ static uint32_t end_of(const struct stream_append *append)
 
 uint32_t stream_model_used(const struct stream_model *model, uint32_t part)
 {
-    uint32_t capacity = stream_model_capacity(model), used = 0;
+    uint32_t used = 0;
     for (size_t i = 0; i < model->count; i++) {
         const struct stream_append *append = &model->appends[i];
+        uint32_t capacity = stream_model_capacity(model, append->part);
         if (append->part == part)
             used = least(end_of(append), capacity);
         else if (append->part + 1 == part && end_of(append) > capacity)
@@ -59,17 +71,33 @@ uint32_t stream_model_used(const struct stream_model *model, uint32_t part)
     return used;
 }
 
+static bool is_full(const struct stream_model *model, uint32_t part)
+{
+    return stream_model_used(model, part) == stream_model_capacity(model, part);
+}
+
 uint32_t stream_model_ending(const struct stream_model *model)
 {
-    uint32_t capacity = stream_model_capacity(model);
     for (uint32_t part = model->list_end; part-- > model->list_first;) {
-        uint32_t used = stream_model_used(model, part);
-        if (used == capacity)
+        if (is_full(model, part))
             return UINT32_MAX;
-        if (used > 0 || part == model->list_first || stream_model_used(model, part - 1) == capacity)
+        if (stream_model_used(model, part) > 0 || part == model->list_first ||
+            is_full(model, part - 1))
             return part;
     }
     return UINT32_MAX;
+}
+
+uint32_t stream_model_fit(const struct stream_model *model, uint32_t size)
+{
+    uint32_t part = stream_model_ending(model), grown = model->blocks * PAYLOAD;
+    if (part == UINT32_MAX)
+        return least(size, grown);
+    uint32_t used = stream_model_used(model, part),
+             room = stream_model_capacity(model, part) - used;
+    if (used == 0 || size <= room)
+        return least(size, room);
+    return least(size, part + 1 < model->list_end ? stream_model_capacity(model, part + 1) : grown);
 }
 
 const struct stream_append *stream_model_push(struct stream_model *model, uint32_t size)
@@ -78,7 +106,7 @@ const struct stream_append *stream_model_push(struct stream_model *model, uint32
     if (part == UINT32_MAX)
         return NULL;
     uint32_t offset = stream_model_used(model, part);
-    if (size > stream_model_capacity(model) - offset) {
+    if (size > stream_model_capacity(model, part) - offset) {
         if (part + 1 == model->list_end)
             return NULL;
         if (model->span_bytes == 0 || size >= model->span_bytes) {
@@ -124,7 +152,8 @@ size_t stream_model_possible(const struct stream_model *model)
 /* Nothing of it is in a file any more. */
 static bool is_gone(const struct stream_model *model, const struct stream_append *append)
 {
-    uint32_t last = append->part + (end_of(append) > stream_model_capacity(model) ? 1 : 0);
+    uint32_t last = append->part +
+                    (end_of(append) > stream_model_capacity(model, append->part) ? 1 : 0);
     return last < model->first;
 }
 
@@ -233,16 +262,18 @@ void stream_model_image(const struct stream_model *model, uint32_t part, uint8_t
 {
     uint64_t trail[STREAM_MODEL_PART_MOST / STREAM_MODEL_BLOCK] = {0};
     uint64_t spilled[STREAM_MODEL_PART_MOST / STREAM_MODEL_BLOCK] = {0};
-    uint32_t capacity = stream_model_capacity(model), used = stream_model_used(model, part);
-    memset(image, 0, (size_t)model->blocks * STREAM_MODEL_BLOCK);
+    uint32_t capacity = stream_model_capacity(model, part), used = stream_model_used(model, part);
+    uint32_t blocks = blocks_of(model, part);
+    memset(image, 0, (size_t)blocks * STREAM_MODEL_BLOCK);
     for (size_t i = 0; i < model->count; i++) {
         const struct stream_append *append = &model->appends[i];
-        bool before = append->part + 1 == part && end_of(append) > capacity;
+        uint32_t begins_in = stream_model_capacity(model, append->part);
+        bool before = append->part + 1 == part && end_of(append) > begins_in;
         if (append->part != part && !before)
             continue;
-        int64_t from = before ? (int64_t)append->offset - capacity : append->offset;
+        int64_t from = before ? (int64_t)append->offset - begins_in : append->offset;
         put_append(append, from, capacity, image);
-        for (uint32_t block = 0; block < model->blocks; block++)
+        for (uint32_t block = 0; block < blocks; block++)
             tell_block(block, from, from + append->size, &trail[block], &spilled[block]);
     }
     for (uint32_t block = 0; block * PAYLOAD < used; block++)

@@ -20,6 +20,7 @@ enum {
     STREAM_MODEL_META = 48,
     STREAM_MODEL_PAYLOAD = STREAM_MODEL_BLOCK - STREAM_MODEL_META,
     STREAM_MODEL_APPENDS = 1000,
+    STREAM_MODEL_PARTS = 128,                        /* from the first to the last one */
     STREAM_MODEL_PART_MOST = 6 * STREAM_MODEL_BLOCK, /* bytes of a file */
 };
 
@@ -32,8 +33,9 @@ struct stream_append {
 };
 
 struct stream_model {
-    uint32_t blocks; /* of a part */
-    uint64_t span_bytes;
+    uint32_t blocks; /* that a new part gets */
+    size_t span_bytes;
+    uint8_t blocks_of[STREAM_MODEL_PARTS]; /* by number, modulo */
     struct stream_append appends[STREAM_MODEL_APPENDS];
     size_t count;
     bool maybe_append; /* the last one */
@@ -44,9 +46,13 @@ struct stream_model {
     uint32_t stamps;               /* ever made */
 };
 
-void stream_model_init(struct stream_model *model, uint32_t blocks, uint64_t span_bytes);
+void stream_model_init(struct stream_model *model, uint32_t blocks, size_t span_bytes);
 void stream_model_copy(const struct stream_model *from, struct stream_model *to);
-uint32_t stream_model_capacity(const struct stream_model *model);
+uint32_t stream_model_capacity(const struct stream_model *model, uint32_t part);
+/* So many bytes, or as many as an append may have now, or after growing. */
+uint32_t stream_model_fit(const struct stream_model *model, uint32_t size);
+/* A part may be there soon: of what size. */
+void stream_model_grow(struct stream_model *model, uint32_t part);
 /* Bytes of data in a part. */
 uint32_t stream_model_used(const struct stream_model *model, uint32_t part);
 /* Where an append goes; UINT32_MAX: there is no room. */

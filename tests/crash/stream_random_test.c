@@ -37,7 +37,7 @@ static int one_operation(struct stream_machine *machine, struct prng *prng)
     if (model->list_end - model->first > PARTS_MOST)
         return stream_machine_do(machine, 'k');
     if (choose(prng, 3) == 0) {
-        uint32_t most = choose(prng, 3) ? 600 : stream_model_capacity(model);
+        uint32_t most = choose(prng, 3) ? 600 : model->blocks * STREAM_MODEL_PAYLOAD;
         return stream_machine_append(machine, 1 + (uint32_t)choose(prng, most));
     }
     return stream_machine_do(machine, operations[choose(prng, sizeof operations - 1)]);
@@ -108,6 +108,14 @@ static bool interrupt(struct stream_machine *machine, struct prng *prng, struct 
     return true;
 }
 
+/* A later life may have others. */
+static void choose_options(struct stream_machine *machine, struct prng *prng)
+{
+    static const size_t spans[] = {0, 300, 5000, SIZE_MAX};
+    machine->model.blocks = 1 + (uint32_t)choose(prng, 6);
+    machine->model.span_bytes = spans[choose(prng, 4)];
+}
+
 /* Ends a life somehow, and begins the next: with the power going again meanwhile, perhaps. */
 static bool end_life(struct stream_machine *machine, struct prng *prng, struct figures *figures)
 {
@@ -121,6 +129,8 @@ static bool end_life(struct stream_machine *machine, struct prng *prng, struct f
         firn_faulty_restart_random(machine->faulty, prng_next(prng), NULL);
         figures->power_losses++;
     }
+    if (choose(prng, 3) == 0)
+        choose_options(machine, prng);
     if (!interrupt(machine, prng, figures))
         return false;
     if (choose(prng, 4) == 0 && !stream_machine_check_read_only(machine))
