@@ -272,6 +272,8 @@ static int append_by_letter(struct stream_machine *machine, char operation)
         size = in_block + 700;
     else if (operation == 'L')
         size = in_block + PAYLOAD + 300;
+    else if (operation == 'H')
+        size = in_block + 550 * PAYLOAD + 300;
     else if (operation == 'F')
         size = in_part;
     else if (operation == 'S')

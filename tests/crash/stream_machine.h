@@ -34,12 +34,12 @@ struct stream_machine {
 
 /*
  * Operations, by letter. Appends, which grow the stream where there is no room: s of 100 bytes; b
- * what fills the block; B 700 bytes more than that; L into the third block; F what fills the part;
- * S 500 bytes more than that; W a block more; 0 of no bytes. How they are made goes by turns: in
- * one call; with a retry of the sync; synced by the end only; with the stream growing before the
- * sync. g grow; p prepare; a advance to the end; h shrink; x release; X release by force; k the
- * same two while a reader has a chunk; v verify and read; l load; c close and open; z background
- * work.
+ * what fills the block; B 700 bytes more than that; L into the third block; H 550 blocks, which are
+ * stored in pieces; F what fills the part; S 500 bytes more than that; W a block more; 0 of no
+ * bytes. How they are made goes by turns: in one call; with a retry of the sync; synced by the end
+ * only; with the stream growing before the sync. g grow; p prepare; a advance to the end; h shrink;
+ * x release; X release by force; k the same two while a reader has a chunk; v verify and read; l
+ * load; c close and open; z background work.
  */
 #define STREAM_MACHINE_OPERATIONS "sbBLFSWgpahxXkvlcz"
 

@@ -48,7 +48,7 @@ uint32_t stream_model_capacity(const struct stream_model *model, uint32_t part)
 
 void stream_model_grow(struct stream_model *model, uint32_t part)
 {
-    model->blocks_of[part % STREAM_MODEL_PARTS] = (uint8_t)model->blocks;
+    model->blocks_of[part % STREAM_MODEL_PARTS] = (uint16_t)model->blocks;
 }
 
 /* Where an append ends, in the data of the part where it begins, and of the next one. */

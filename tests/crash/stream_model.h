@@ -20,8 +20,8 @@ enum {
     STREAM_MODEL_META = 48,
     STREAM_MODEL_PAYLOAD = STREAM_MODEL_BLOCK - STREAM_MODEL_META,
     STREAM_MODEL_APPENDS = 1000,
-    STREAM_MODEL_PARTS = 128,                        /* from the first to the last one */
-    STREAM_MODEL_PART_MOST = 6 * STREAM_MODEL_BLOCK, /* bytes of a file */
+    STREAM_MODEL_PARTS = 128,                          /* from the first to the last one */
+    STREAM_MODEL_PART_MOST = 700 * STREAM_MODEL_BLOCK, /* bytes of a file */
 };
 
 struct stream_append {
@@ -35,7 +35,7 @@ struct stream_append {
 struct stream_model {
     uint32_t blocks; /* that a new part gets */
     size_t span_bytes;
-    uint8_t blocks_of[STREAM_MODEL_PARTS]; /* by number, modulo */
+    uint16_t blocks_of[STREAM_MODEL_PARTS]; /* by number, modulo */
     struct stream_append appends[STREAM_MODEL_APPENDS];
     size_t count;
     bool maybe_append; /* the last one */

@@ -25,7 +25,7 @@ static const struct stream_shape spanning = {5, true, false};
 
 /* ---- what a crash in the last append may leave, made by hand ---- */
 
-enum { SECTOR = 512, FILES = 2, FILE_MOST = STREAM_MODEL_PART_MOST };
+enum { SECTOR = 512, FILES = 2, FILE_MOST = 6 * STREAM_MODEL_BLOCK };
 
 struct image {
     char path[32];

@@ -45,6 +45,7 @@ static const struct scene scenes[] = {
     {"spilled-first", {3, true, false}, "gsS", "ahx ahxs ahxc ahxgs kscs FahXc", NULL},
     {"emptied", {3, false, false}, "gF", "ahx ahxc ahxgs ahXsc ahcs", NULL},
     {"closing", {3, true, false}, "gsLSBcs", "c sc Lc Sc bc Fc gc lc cc scs", NULL},
+    {"large", {700, true, false}, "ggs", "H Hs HH sHc", NULL},
     {"pairs", {3, true, false}, "gsSBs", "", "sbBLFSWgkcpl"},
     {"pairs-apart", {3, false, true}, "gsSBs", "", "sbBLFSgkcz"},
 };
@@ -60,11 +61,22 @@ static const struct effort usual = {1, {32, 12, 0, 1, 60}};
 static const struct effort less = {4, {12, 6, 0, 2, 100}};
 static const struct effort *chosen = &usual;
 
+/* Large ones take long. */
+static struct explore_effort effort_for(const struct scene *scene)
+{
+    struct explore_effort effort = chosen->each;
+    if (scene->shape.blocks > 100) {
+        effort.sample = effort.sample / 12 + 1;
+        effort.again *= 2;
+    }
+    return effort;
+}
+
 static struct explore explore_scene(const struct scene *scene, char *name, size_t size)
 {
     snprintf(name, size, "test-crash-stream_sequences --scene %s", scene->name);
     return (struct explore){.ops = &stream_machine_explored,
-                            .effort = chosen->each,
+                            .effort = effort_for(scene),
                             .kind = &scene->shape,
                             .name = name,
                             .setup = scene->setup};
