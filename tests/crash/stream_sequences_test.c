@@ -84,10 +84,13 @@ static struct explore explore_scene(const struct scene *scene, char *name, size_
 
 static void explore_scripts(struct explore *explore, const char *scripts)
 {
-    char all[128];
-    snprintf(all, sizeof all, "%s", scripts);
-    for (char *script = strtok(all, " "); script; script = strtok(NULL, " "))
+    char script[8];
+    for (; *scripts; scripts += strspn(scripts, " ")) {
+        size_t length = strcspn(scripts, " ");
+        snprintf(script, sizeof script, "%.*s", (int)length, scripts);
         explore_sequence(explore, script);
+        scripts += length;
+    }
 }
 
 static void sequences(void **state)
