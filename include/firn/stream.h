@@ -258,8 +258,9 @@ FIRN_API int firn_stream_find(struct firn_stream *stream, firn_stream_compare_fn
 FIRN_API int firn_stream_grow(struct firn_stream *stream, struct firn_error *err);
 
 /**
- * Makes storage that the next `bytes` bytes go to cheaper to sync (firn_block_ops.prepare), which
- * takes as long as to write them. At best right after growing. What the blocks return.
+ * Makes storage that the next `bytes` bytes go to cheaper to sync (firn_block_ops.prepare), and
+ * maps their memory, which takes as long as to write them. At best right after growing. What the
+ * blocks return.
  */
 FIRN_API int firn_stream_prepare(struct firn_stream *stream, uint64_t bytes,
                                  struct firn_error *err);

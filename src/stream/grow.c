@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "stream/stream_private.h"
 
 enum { PREPARE_BYTES = 8 << 20 }; /* at a time: who wants to shrink waits so long */
@@ -171,6 +172,7 @@ static int prepare(struct firn_stream *stream, struct preparing *preparing, stru
         return rc;
     }
     uint64_t done = number * part->payload;
+    memory_populate(part->data + preparing->block * part->payload, (size_t)done);
     preparing->block += number;
     preparing->bytes -= done < preparing->bytes ? done : preparing->bytes;
     return 0;
