@@ -106,8 +106,10 @@ static uint32_t put_ranges(struct world *world, uint8_t *table, uint32_t ranges,
         uint64_t at = length > bytes ? input_u16(&world->in) % (length - bytes + 1) / unit * unit
                                      : 0;
         store_be_u64(table + (size_t)i * REDO_RANGE, number(world, at));
-        store_be_u64(table + (size_t)i * REDO_RANGE + 8, number(world, bytes));
-        content += bytes;
+        bool zeros = how >= 0x80;
+        store_be_u64(table + (size_t)i * REDO_RANGE + 8,
+                     number(world, bytes) | (zeros ? UINT64_C(1) << 63 : 0));
+        content += zeros ? 0 : bytes;
     }
     return content;
 }

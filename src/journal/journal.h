@@ -103,6 +103,7 @@ int journal_writable(const struct journal *journal, struct firn_error *err);
 struct journal_range {
     uint64_t offset; /* in the main file */
     uint64_t bytes;  /* at least 1 */
+    bool zeros; /* they become zero: the content has nothing for them, and no limit counts them */
 };
 
 /*

@@ -36,6 +36,9 @@ enum { JOURNAL_START = SLOTS_BYTES };
 /* What files have, and positions and sequence numbers reach: sums of them never overflow. */
 #define JOURNAL_MOST (UINT64_C(1) << 62)
 
+/* An extent whose position is this or more is zeros, which no record holds. */
+#define ZEROS_FROM (UINT64_C(1) << 63)
+
 /* A point between two records. */
 struct point {
     uint64_t position;
@@ -65,6 +68,7 @@ struct apply {
     struct point target;
     uint64_t length; /* of the main file: what lies beyond is not applied */
     uint64_t next;   /* offset in the main file up to which it is done */
+    uint64_t fresh;  /* from there on the main file is zeros that nobody has written */
     uint8_t *buffer; /* while it runs */
     uint64_t applies, bytes, writes;
 };

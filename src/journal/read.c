@@ -18,7 +18,7 @@ enum {
 
 struct piece {
     uint64_t from, bytes;
-    bool in_main;
+    bool in_main, zeros;
     uint64_t position; /* in the journal */
     void *memory;      /* the buffer that holds it, or its range's beginning, while it is staged */
 };
@@ -80,6 +80,7 @@ static struct piece find_piece(const struct extents *const layers[LAYERS], uint6
             to = extent.to < to ? extent.to : to;
             return (struct piece){.from = from,
                                   .bytes = to - from,
+                                  .zeros = extent.position >= ZEROS_FROM,
                                   .position = extent.position + (from - extent.from),
                                   .memory = extent.memory};
         }
@@ -213,6 +214,10 @@ static int fetch(struct journal *journal, const struct piece *piece, uint8_t *to
                  struct firn_error *err)
 {
     uint64_t done = 0;
+    if (piece->zeros) {
+        memset(to, 0, (size_t)piece->bytes);
+        return 0;
+    }
     while (piece->memory && done < piece->bytes) {
         uint64_t part = fetch_staged(journal, piece, done, to + done);
         if (part == 0)

@@ -187,7 +187,7 @@ void owner_kill(struct owner *owner)
 
 uint64_t owner_write(struct owner *owner, uint64_t offset, const void *bytes, size_t size)
 {
-    const struct journal_range range = {offset, size};
+    const struct journal_range range = {offset, size, false};
     const struct iovec iov = {(void *)(uintptr_t)bytes, size};
     const struct journal_change change = {&range, 1, &iov, 1, false, 0};
     uint64_t epoch;
