@@ -229,9 +229,25 @@ static int open_header(struct journal *journal, struct firn_error *err)
     return rc;
 }
 
+/* What keeps other programs out; where the file system has no locks, nothing does. */
+static int lock_main(struct journal *journal, struct firn_error *err)
+{
+    struct firn_error cause = {0};
+    int rc = disk_lock_file(journal->main, &cause);
+    if (rc == 0 || rc == FIRN_ENOTSUP || (journal->options.read_only && rc != FIRN_ELOCKED))
+        return 0;
+    if (rc == FIRN_ELOCKED)
+        return firn_error_set(err, rc, 0, "%s: in use by another program, which has locked it",
+                              journal->path);
+    if (err)
+        *err = cause;
+    return rc;
+}
+
 static int open_main(struct journal *journal, struct firn_error *err)
 {
-    return disk_open(journal->disk, journal->path, open_flags(journal), &journal->main, err);
+    int rc = disk_open(journal->disk, journal->path, open_flags(journal), &journal->main, err);
+    return rc == 0 && journal->kind->lock_file ? lock_main(journal, err) : rc;
 }
 
 /* ---- creating ---- */
@@ -256,6 +272,8 @@ static int write_main(struct journal *journal, const char *path, struct firn_err
     rc = disk_truncate(file, 0, err);
     if (rc == 0 && length)
         rc = disk_reserve(file, 0, length, err);
+    if (rc == 0 && journal->kind->create)
+        rc = journal->kind->create(journal->owner, file, length, err);
     if (rc == 0)
         rc = disk_sync(file, err);
     disk_close(file);
@@ -302,6 +320,9 @@ static int adopt(struct journal *journal, struct firn_error *err)
                               journal->path, journal->journal_path);
     if (rc == FIRN_ENOENT)
         rc = journal->kind->adopt(journal->owner, size, about, err);
+    if (rc == 0 && journal->kind->settle)
+        rc = journal->kind->settle(journal->owner, journal->main, !journal->options.read_only,
+                                   &size, err);
     if (rc < 0)
         return rc;
     set_first_state(journal, about, size);

@@ -30,6 +30,27 @@ struct pieces {
     size_t count, room;
 };
 
+/* ---- what is asked ---- */
+
+/* All of it is of one moment. Without limits its length is the caller's business. */
+struct span {
+    uint64_t from, to;
+    bool durable, limited;
+    uint64_t least, length; /* see journal_look */
+};
+
+/* With the locks. */
+static int limit(struct span *span, uint64_t length)
+{
+    span->length = length;
+    if (!span->limited)
+        return 0;
+    if (span->from > length || length - span->from < span->least)
+        return FIRN_ERANGE;
+    span->to = span->to < length ? span->to : length;
+    return 0;
+}
+
 /* ---- finding ---- */
 
 /*
@@ -90,30 +111,31 @@ static struct piece find_piece(const struct extents *const layers[LAYERS], uint6
 }
 
 /* With the locks. */
-static void find_pieces(struct journal *journal, uint64_t from, uint64_t to, bool durable,
-                        struct pieces *pieces)
+static void find_pieces(struct journal *journal, const struct span *span, struct pieces *pieces)
 {
     static const struct extents none = {0};
     const struct extents *const layers[LAYERS] = {
-        durable ? &none : &journal->filling.extents,
-        durable ? &none : &journal->in_flight.extents,
+        span->durable ? &none : &journal->filling.extents,
+        span->durable ? &none : &journal->in_flight.extents,
         &journal->durable,
         &journal->applying,
     };
     pieces->count = 0;
-    while (from < to) {
-        struct piece piece = find_piece(layers, from, to);
+    for (uint64_t from = span->from; from < span->to;) {
+        struct piece piece = find_piece(layers, from, span->to);
         add_piece(pieces, &piece);
         from += piece.bytes;
     }
 }
 
-static int find_durable(struct journal *journal, uint64_t from, uint64_t to, struct pieces *pieces)
+static int find_durable(struct journal *journal, struct span *span, struct pieces *pieces)
 {
     pthread_mutex_lock(&journal->map_lock);
-    find_pieces(journal, from, to, true, pieces);
+    int rc = limit(span, journal->indexed.length);
+    if (rc == 0)
+        find_pieces(journal, span, pieces);
     pthread_mutex_unlock(&journal->map_lock);
-    return 0;
+    return rc;
 }
 
 static int no_memory(const struct journal *journal, struct firn_error *err)
@@ -121,7 +143,7 @@ static int no_memory(const struct journal *journal, struct firn_error *err)
     return firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory to read", journal->path);
 }
 
-static int find_staged(struct journal *journal, uint64_t from, uint64_t to, struct pieces *pieces,
+static int find_staged(struct journal *journal, struct span *span, struct pieces *pieces,
                        struct firn_error *err)
 {
     struct commit *commit = &journal->commit;
@@ -136,27 +158,29 @@ static int find_staged(struct journal *journal, uint64_t from, uint64_t to, stru
     if (rc == 0)
         rc = follow(journal, &journal->filling, &commit->filling);
     if (rc == 0)
-        find_pieces(journal, from, to, false, pieces);
+        rc = limit(span, journal->staged_length);
+    if (rc == 0)
+        find_pieces(journal, span, pieces);
     pthread_mutex_unlock(&journal->map_lock);
     lock_release(&commit->lock);
-    return rc < 0 ? no_memory(journal, err) : 0;
+    return rc == FIRN_ENOMEM ? no_memory(journal, err) : rc;
 }
 
-static int find(struct journal *journal, uint64_t from, uint64_t to, bool durable,
-                struct pieces *pieces, struct firn_error *err)
+static int find(struct journal *journal, struct span *span, struct pieces *pieces,
+                struct firn_error *err)
 {
-    return durable || journal->options.read_only ? find_durable(journal, from, to, pieces)
-                                                 : find_staged(journal, from, to, pieces, err);
+    return span->durable ? find_durable(journal, span, pieces)
+                         : find_staged(journal, span, pieces, err);
 }
 
 /* All of them as of one moment, so they are looked for again once there is room. */
-static int find_all(struct journal *journal, uint64_t from, uint64_t to, bool durable,
-                    struct pieces *pieces, struct firn_error *err)
+static int find_all(struct journal *journal, struct span *span, struct pieces *pieces,
+                    struct firn_error *err)
 {
     int rc;
+    const struct span asked = *span;
     *pieces = (struct pieces){.at = pieces->few, .room = PIECES};
-    while ((rc = find(journal, from, to, durable, pieces, err)) == 0 &&
-           pieces->count > pieces->room) {
+    while ((rc = find(journal, span, pieces, err)) == 0 && pieces->count > pieces->room) {
         size_t room = pieces->count + pieces->count / 2;
         struct piece *more = malloc(room * sizeof *more);
         if (!more)
@@ -165,6 +189,7 @@ static int find_all(struct journal *journal, uint64_t from, uint64_t to, bool du
             free(pieces->at);
         pieces->at = more;
         pieces->room = room;
+        *span = asked;
     }
     return rc;
 }
@@ -240,13 +265,13 @@ static int fetch(struct journal *journal, const struct piece *piece, uint8_t *to
 
 /* ---- reading ---- */
 
-/* One slice: whole units. */
-static int read_slice(struct journal *journal, uint64_t from, uint64_t to, bool durable,
-                      uint8_t *buffer, struct firn_error *err)
+static int read_span(struct journal *journal, struct span *span, uint8_t *buffer,
+                     struct firn_error *err)
 {
     struct pieces pieces;
     int phase = grace_enter(&journal->grace);
-    int rc = find_all(journal, from, to, durable, &pieces, err);
+    span->durable |= journal->options.read_only;
+    int rc = find_all(journal, span, &pieces, err);
     for (size_t i = 0; rc == 0 && i < pieces.count; i++) {
         rc = fetch(journal, &pieces.at[i], buffer, err);
         buffer += pieces.at[i].bytes;
@@ -262,12 +287,46 @@ int journal_read(struct journal *journal, uint64_t from, uint64_t bytes, uint64_
 {
     uint8_t *to = buffer;
     int rc = 0;
-    while (rc == 0 && bytes > 0) {
+    while (rc == 0 && bytes > 0) { /* slices of whole units */
         uint64_t part = bytes / unit < PIECES ? bytes : unit * PIECES;
-        rc = read_slice(journal, from, from + part, durable, to, err);
+        struct span span = {.from = from, .to = from + part, .durable = durable};
+        rc = read_span(journal, &span, to, err);
         from += part;
         to += part;
         bytes -= part;
     }
     return rc;
+}
+
+int journal_look(struct journal *journal, struct journal_look *look, void *buffer,
+                 struct firn_error *err)
+{
+    struct span span = {
+        .from = look->from,
+        .to = look->bytes > UINT64_MAX - look->from ? UINT64_MAX : look->from + look->bytes,
+        .durable = look->durable,
+        .limited = true,
+        .least = look->least,
+    };
+    int rc = read_span(journal, &span, buffer, err);
+    look->length = span.length;
+    if (rc == 0)
+        look->got = span.to - span.from;
+    return rc;
+}
+
+uint64_t journal_durable_length(struct journal *journal)
+{
+    pthread_mutex_lock(&journal->map_lock);
+    uint64_t length = journal->indexed.length;
+    pthread_mutex_unlock(&journal->map_lock);
+    return length;
+}
+
+uint64_t journal_staged_length(struct journal *journal)
+{
+    lock_take(&journal->commit.lock);
+    uint64_t length = journal->staged_length;
+    lock_release(&journal->commit.lock);
+    return length;
 }

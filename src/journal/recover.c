@@ -117,6 +117,34 @@ static int check_tail(struct journal *journal, uint64_t length, uint64_t size,
     return rc;
 }
 
+/* Whoever used the file meanwhile: it is what it is. */
+static int settle(struct journal *journal, struct firn_error *err)
+{
+    uint64_t length;
+    int rc = journal->kind->settle(journal->owner, journal->main, !journal->options.read_only,
+                                   &length, err);
+    if (rc == 0)
+        journal->state.from.length = journal->indexed.length = length;
+    return rc;
+}
+
+/* No change was ever durable. */
+static int check_unmarked(struct journal *journal, uint64_t size, struct firn_error *err)
+{
+    return journal->kind->settle ? settle(journal, err)
+                                 : check_tail(journal, journal->indexed.length, size, err);
+}
+
+static bool is_our_mark(const struct journal *journal, const uint8_t *nonce)
+{
+    const struct journal_kind *kind = journal->kind;
+    if (memcmp(nonce, journal->state.nonce, kind->nonce_bytes) == 0)
+        return true;
+    return journal->replayed == 0 && kind->is_torn_nonce &&
+           kind->is_torn_nonce(journal->owner, nonce, journal->indexed.length,
+                               journal->state.nonce);
+}
+
 static int check_pending(struct journal *journal, uint64_t size, struct firn_error *err)
 {
     uint8_t nonce[JOURNAL_NONCE];
@@ -128,9 +156,9 @@ static int check_pending(struct journal *journal, uint64_t size, struct firn_err
     rc = journal->kind->find_mark(journal->owner, journal->main, length, nonce, err);
     if (rc == FIRN_ENOENT)
         return journal->replayed == 0
-                   ? check_tail(journal, length, size, err)
+                   ? check_unmarked(journal, size, err)
                    : mismatch(journal, "not marked, though changes of it are pending", err);
-    if (rc == 0 && memcmp(nonce, journal->state.nonce, JOURNAL_NONCE) != 0)
+    if (rc == 0 && !is_our_mark(journal, nonce))
         return mismatch(journal, "marked by another journal", err);
     if (rc == 0 && size < length)
         return mismatch(journal, "too short", err);
@@ -144,7 +172,9 @@ static int check_clean(struct journal *journal, uint64_t size, struct firn_error
                                       nonce, err);
     if (rc == 0)
         return mismatch(journal, "in use or not closed, and its journal says that it was", err);
-    return rc == FIRN_ENOENT ? check_size(journal, size, err) : rc;
+    if (rc != FIRN_ENOENT)
+        return rc;
+    return journal->kind->settle ? settle(journal, err) : check_size(journal, size, err);
 }
 
 /* ---- making it durable anew, and applying it ---- */

@@ -106,6 +106,7 @@ static bool is_torn_mark(void *arg, const uint8_t *tail, size_t bytes, uint64_t 
 static const struct journal_kind kind = {
     .name = "TEST",
     .unit = "change",
+    .nonce_bytes = JOURNAL_NONCE,
     .accept = accept,
     .adopt = adopt,
     .reserve = reserve,
