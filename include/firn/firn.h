@@ -11,6 +11,7 @@
 #include <firn/log.h>
 #include <firn/pipe.h>
 #include <firn/spool.h>
+#include <firn/stack.h>
 #include <firn/stats.h>
 #include <firn/transfer.h>
 #include <firn/version.h>

@@ -116,3 +116,14 @@ int disk_write_zeros(struct firn_file *file, uint64_t offset, uint64_t length, u
     }
     return 0;
 }
+
+int disk_claim_file(struct firn_file *file, bool read_only, struct firn_error *err)
+{
+    struct firn_error cause = {0};
+    int rc = disk_lock_file(file, &cause);
+    if (rc == 0 || rc == FIRN_ENOTSUP || (read_only && rc != FIRN_ELOCKED))
+        return 0;
+    if (err != NULL)
+        *err = cause;
+    return rc;
+}

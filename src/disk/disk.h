@@ -259,6 +259,9 @@ int disk_writev_full(struct firn_file *file, struct iovec *iov, int count, uint6
 int disk_write_zeros(struct firn_file *file, uint64_t offset, uint64_t length, unsigned flags,
                      struct firn_error *err);
 
+/* Keeps other programs out of the file, as far as the storage can. FIRN_ELOCKED: one has it. */
+int disk_claim_file(struct firn_file *file, bool read_only, struct firn_error *err);
+
 /* ---- names ---------------------------------------------------------------------------------- */
 
 /* `dir`/`name`, or `name` where `dir` is empty. FIRN_ETOOBIG where it does not fit in `size`. */

@@ -84,6 +84,7 @@ struct journal_options {
     uint64_t group_delay_ns;
     uint64_t group_bytes;
     uint64_t journal_bytes; /* 0: as the length of the main file suggests */
+    uint64_t pool_bytes;    /* of an own environment; 0: for the largest change */
     uint64_t change_bytes;  /* of the largest change that must be possible, if known yet */
     uint64_t length;        /* of a main file that is created */
     bool may_create;        /* `about` and `length` are known */
@@ -134,6 +135,9 @@ struct journal_change {
 
 /* Most bytes that the content of one change with so many ranges may have. */
 uint64_t journal_most(const struct journal *journal, size_t ranges);
+/* Whether the change has no more; journal_stage asks too. FIRN_ETOOBIG. */
+int journal_fits(const struct journal *journal, const struct journal_change *change,
+                 struct firn_error *err);
 
 /*
  * Stages a change; later ranges of it win over earlier ones. The errors are those of
@@ -151,8 +155,8 @@ void journal_retract(struct journal *journal);
 uint64_t journal_length(const struct journal *journal);
 /* The same at the moment of which a read would be: never less far on than one before it. */
 uint64_t journal_durable_length(struct journal *journal);
-/* With all that is staged. */
-uint64_t journal_staged_length(struct journal *journal);
+/* With all that is staged. FIRN_EPOISONED: that is lost. */
+int journal_staged_length(struct journal *journal, uint64_t *length, struct firn_error *err);
 
 /*
  * Reads into `buffer`: what is staged too, or only what is durable. Every `unit` bytes (counted

@@ -20,6 +20,7 @@
 #define JOURNAL_JOURNAL_PRIVATE_H
 
 #include "base/extents.h"
+#include "base/gate.h"
 #include "base/lock.h"
 #include "base/snapshot.h"
 #include "base/wait.h"
@@ -131,11 +132,9 @@ struct journal {
 
     bool recovered;
     uint64_t replayed;
-    unsigned damaged_slots;  /* when it was opened */
-    bool slots_differ;       /* likewise: one is damaged, or older */
-    _Atomic uint32_t inside; /* calls under way */
-    atomic_bool closing;
-    struct wait_word never; /* changes */
+    unsigned damaged_slots; /* when it was opened */
+    bool slots_differ;      /* likewise: one is damaged, or older */
+    struct gate gate;
 };
 
 /* ---- the handle (open.c) ---- */

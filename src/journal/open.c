@@ -35,7 +35,7 @@ static void init_locks(struct journal *journal)
     pthread_mutex_init(&journal->apply.lock, NULL);
     pthread_mutex_init(&journal->life_lock, NULL);
     pthread_mutex_init(&journal->head_lock, NULL);
-    wait_word_init(&journal->never);
+    gate_init(&journal->gate);
     ahead_init(&journal->ahead);
 }
 
@@ -109,7 +109,7 @@ void journal_free(struct journal *journal)
     if (journal->own_env)
         firn_env_free(journal->env);
     ahead_done(&journal->ahead);
-    wait_word_done(&journal->never);
+    gate_done(&journal->gate);
     pthread_mutex_destroy(&journal->map_lock);
     pthread_mutex_destroy(&journal->apply.lock);
     pthread_mutex_destroy(&journal->life_lock);
@@ -128,6 +128,8 @@ static int connect_env(struct journal *journal, struct firn_error *err)
         return 0;
     if (options->change_bytes > 8 * 1024 * 1024)
         own.pool_bytes = 2 * options->change_bytes;
+    if (options->pool_bytes)
+        own.pool_bytes = options->pool_bytes;
     int rc = firn_env_new(&own, &journal->env, err);
     journal->own_env = rc == 0;
     return rc;
@@ -229,25 +231,12 @@ static int open_header(struct journal *journal, struct firn_error *err)
     return rc;
 }
 
-/* What keeps other programs out; where the file system has no locks, nothing does. */
-static int lock_main(struct journal *journal, struct firn_error *err)
-{
-    struct firn_error cause = {0};
-    int rc = disk_lock_file(journal->main, &cause);
-    if (rc == 0 || rc == FIRN_ENOTSUP || (journal->options.read_only && rc != FIRN_ELOCKED))
-        return 0;
-    if (rc == FIRN_ELOCKED)
-        return firn_error_set(err, rc, 0, "%s: in use by another program, which has locked it",
-                              journal->path);
-    if (err)
-        *err = cause;
-    return rc;
-}
-
 static int open_main(struct journal *journal, struct firn_error *err)
 {
     int rc = disk_open(journal->disk, journal->path, open_flags(journal), &journal->main, err);
-    return rc == 0 && journal->kind->lock_file ? lock_main(journal, err) : rc;
+    if (rc == 0 && journal->kind->lock_file)
+        rc = disk_claim_file(journal->main, journal->options.read_only, err);
+    return rc;
 }
 
 /* ---- creating ---- */

@@ -323,10 +323,11 @@ uint64_t journal_durable_length(struct journal *journal)
     return length;
 }
 
-uint64_t journal_staged_length(struct journal *journal)
+int journal_staged_length(struct journal *journal, uint64_t *length, struct firn_error *err)
 {
     lock_take(&journal->commit.lock);
-    uint64_t length = journal->staged_length;
+    int rc = journal->commit.poisoned ? commit_poisoned(&journal->commit, err) : 0;
+    *length = journal->staged_length;
     lock_release(&journal->commit.lock);
-    return length;
+    return rc;
 }

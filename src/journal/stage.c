@@ -177,18 +177,33 @@ uint64_t journal_most(const struct journal *journal, size_t ranges)
     return change_most(journal->env, journal->ring, ranges);
 }
 
-int journal_stage(struct journal *journal, const struct journal_change *change, uint64_t *epoch,
-                  struct firn_error *err)
+static uint64_t content_bytes(const struct journal_change *change)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < change->range_count; i++)
         bytes += change->ranges[i].zeros ? 0 : change->ranges[i].bytes;
+    return bytes;
+}
+
+int journal_fits(const struct journal *journal, const struct journal_change *change,
+                 struct firn_error *err)
+{
+    uint64_t bytes = content_bytes(change);
     uint64_t most = journal_most(journal, change->range_count);
-    if (bytes > most)
-        return firn_error_set(err, FIRN_ETOOBIG, 0,
-                              "%s: a change of %llu bytes; pool_bytes and journal_bytes allow %llu",
-                              journal->path, (unsigned long long)bytes, (unsigned long long)most);
-    int rc = life_begin(journal, err);
-    bytes += REDO_HEADER + (uint64_t)change->range_count * REDO_RANGE;
+    if (bytes <= most)
+        return 0;
+    return firn_error_set(err, FIRN_ETOOBIG, 0,
+                          "%s: a change of %llu bytes; pool_bytes and journal_bytes allow %llu",
+                          journal->path, (unsigned long long)bytes, (unsigned long long)most);
+}
+
+int journal_stage(struct journal *journal, const struct journal_change *change, uint64_t *epoch,
+                  struct firn_error *err)
+{
+    int rc = journal_fits(journal, change, err);
+    if (rc == 0)
+        rc = life_begin(journal, err);
+    uint64_t bytes = content_bytes(change) + REDO_HEADER +
+                     (uint64_t)change->range_count * REDO_RANGE;
     return rc == 0 ? stage(journal, change, bytes, epoch, err) : rc;
 }
