@@ -183,7 +183,8 @@ int stack_settle(const char *path, struct firn_file *file, bool repair, uint64_t
         rc = disk_read_full(file, bytes, sizeof bytes, 0, &got, err);
     if (rc < 0)
         return rc;
-    bool empty = is_empty(bytes, size);
+    bool known = got == STACK_HEADER && memcmp(bytes, plain, KNOWN) == 0;
+    bool empty = !known && is_empty(bytes, size);
     if (!empty) {
         rc = check_magic(path, bytes, got, err);
         said = load_le_u64(bytes + AT_LENGTH);
