@@ -64,7 +64,8 @@ struct journal_kind {
     bool (*is_torn_mark)(void *owner, const uint8_t *tail, size_t bytes, uint64_t length,
                          const uint8_t *nonce);
     /* Of a file without a mark, which others may have used meanwhile: how long its content is now,
-       with `repair` durably. NULL: it is as the journal remembers it, or refused. */
+       with `repair` durably. `*length` is what the journal remembers; 0: nothing. NULL: a file is
+       as it is remembered, or refused. */
     int (*settle)(void *owner, struct firn_file *file, bool repair, uint64_t *length,
                   struct firn_error *err);
     /* Whether `found` is what a torn mark over `length` bytes has instead of the nonce. NULL: no.

@@ -309,9 +309,11 @@ static int adopt(struct journal *journal, struct firn_error *err)
                               journal->path, journal->journal_path);
     if (rc == FIRN_ENOENT)
         rc = journal->kind->adopt(journal->owner, size, about, err);
-    if (rc == 0 && journal->kind->settle)
+    if (rc == 0 && journal->kind->settle) {
+        size = 0;
         rc = journal->kind->settle(journal->owner, journal->main, !journal->options.read_only,
                                    &size, err);
+    }
     if (rc < 0)
         return rc;
     set_first_state(journal, about, size);

@@ -120,7 +120,7 @@ static int check_tail(struct journal *journal, uint64_t length, uint64_t size,
 /* Whoever used the file meanwhile: it is what it is. */
 static int settle(struct journal *journal, struct firn_error *err)
 {
-    uint64_t length;
+    uint64_t length = journal->state.pending ? 0 : journal->state.from.length;
     int rc = journal->kind->settle(journal->owner, journal->main, !journal->options.read_only,
                                    &length, err);
     if (rc == 0)

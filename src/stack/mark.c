@@ -122,19 +122,17 @@ static bool is_torn_nonce(void *owner, const uint8_t *found, uint64_t length, co
 
 /* ---- a plain file ---- */
 
-static int check_magic(const char *path, const uint8_t *bytes, size_t got, struct firn_error *err)
+static int refuse(const char *path, const uint8_t *bytes, size_t got, struct firn_error *err)
 {
     if (got == STACK_HEADER && memcmp(bytes, marked, KNOWN) == 0)
         return firn_error_set(err, FIRN_EMISMATCH, 0,
                               "%s: has changes in its journal, and can't be used without", path);
-    if (got < STACK_HEADER || memcmp(bytes, plain, AT_VERSION) != 0)
-        return firn_error_set(err, FIRN_EFORMAT, 0, "%s: not a stack: it does not begin with BSTK",
-                              path);
-    if (memcmp(bytes, plain, KNOWN) != 0)
+    if (got == STACK_HEADER && memcmp(bytes, plain, AT_VERSION) == 0)
         return firn_error_set(err, FIRN_EFORMAT, 0,
                               "%s: a stack of version %d.%d, where this firn reads 0.1", path,
                               bytes[AT_VERSION], bytes[AT_VERSION + 1]);
-    return 0;
+    return firn_error_set(err, FIRN_EFORMAT, 0, "%s: not a stack: it does not begin with BSTK",
+                          path);
 }
 
 /* One that is empty, or what a crash left of writing the header into it. */
@@ -148,51 +146,53 @@ static bool is_empty(const uint8_t *bytes, uint64_t size)
     return size <= STACK_HEADER;
 }
 
-/* The rest goes, or the length follows; what is kept is durable before the length says so. */
-static int repair_plain(struct firn_file *file, uint64_t size, uint64_t content, uint64_t said,
+/*
+ * The rest goes, or the length follows; what is kept is durable before the length says so. The
+ * header is written anew, also as it is: it may stand in the page cache only.
+ */
+static int repair_plain(struct firn_file *file, uint64_t size, uint8_t *header, uint64_t content,
                         struct firn_error *err)
 {
-    uint8_t bytes[STACK_HEADER];
     int rc = 0;
     if (size > STACK_HEADER + content)
         rc = disk_truncate(file, STACK_HEADER + content, err);
     if (rc == 0)
         rc = disk_sync(file, err);
-    if (rc < 0 || said == content)
-        return rc;
-    stack_encode(content, bytes);
-    return disk_write_full(file, bytes + AT_LENGTH, NONCE, AT_LENGTH, FIRN_WRITE_DURABLE, err);
+    store_le_u64(header + AT_LENGTH, content);
+    return rc == 0 ? disk_write_full(file, header, STACK_HEADER, 0, FIRN_WRITE_DURABLE, err) : rc;
 }
 
-static int begin_empty(struct firn_file *file, struct firn_error *err)
+/* The content of a file of `size` bytes. An empty one gets its header. */
+static int measure(const char *path, uint8_t *bytes, size_t got, uint64_t size, uint64_t *content,
+                   struct firn_error *err)
 {
-    uint8_t bytes[STACK_HEADER];
-    stack_encode(0, bytes);
-    int rc = disk_write_full(file, bytes, sizeof bytes, 0, 0, err);
-    return rc == 0 ? disk_sync(file, err) : rc;
+    bool known = got == STACK_HEADER && memcmp(bytes, plain, KNOWN) == 0;
+    if (!known && is_empty(bytes, size))
+        stack_encode(0, bytes);
+    else if (!known)
+        return refuse(path, bytes, got, err);
+    uint64_t said = load_le_u64(bytes + AT_LENGTH),
+             most = size > STACK_HEADER ? size - STACK_HEADER : 0;
+    *content = said < most ? said : most;
+    return 0;
 }
 
 int stack_settle(const char *path, struct firn_file *file, bool repair, uint64_t *length,
                  struct firn_error *err)
 {
     uint8_t bytes[STACK_HEADER];
-    uint64_t size, said = 0, content = 0;
+    uint64_t size, content = 0;
     size_t got;
     int rc = disk_size_of(file, &size, err);
     if (rc == 0)
         rc = disk_read_full(file, bytes, sizeof bytes, 0, &got, err);
+    if (rc == 0)
+        rc = measure(path, bytes, got, size, &content, err);
     if (rc < 0)
         return rc;
-    bool known = got == STACK_HEADER && memcmp(bytes, plain, KNOWN) == 0;
-    bool empty = !known && is_empty(bytes, size);
-    if (!empty) {
-        rc = check_magic(path, bytes, got, err);
-        said = load_le_u64(bytes + AT_LENGTH);
-        if (rc == 0)
-            content = said < size - STACK_HEADER ? said : size - STACK_HEADER;
-    }
-    if (rc == 0 && repair)
-        rc = empty ? begin_empty(file, err) : repair_plain(file, size, content, said, err);
+    bool known = *length == size && load_le_u64(bytes + AT_LENGTH) == size - STACK_HEADER;
+    if (repair && !known)
+        rc = repair_plain(file, size, bytes, content, err);
     if (rc == 0)
         *length = STACK_HEADER + content;
     return rc;

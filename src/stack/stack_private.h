@@ -46,7 +46,8 @@ extern const struct journal_kind stack_kind;
 void stack_encode(uint64_t content, uint8_t bytes[STACK_HEADER]);
 /*
  * How long a file without a mark is, header and content; with `repair` it is as its header says
- * from then on, durably. FIRN_EFORMAT; FIRN_EMISMATCH: it has a mark.
+ * from then on, durably. That it already was where `*length` is its length. FIRN_EFORMAT;
+ * FIRN_EMISMATCH: it has a mark.
  */
 int stack_settle(const char *path, struct firn_file *file, bool repair, uint64_t *length,
                  struct firn_error *err);
