@@ -42,7 +42,7 @@ static int exchange(struct journal *journal)
     journal->applying = journal->durable;
     journal->durable = fresh;
     journal->apply.target = journal->published;
-    /* Readers see either length, until what is indexed is published. */
+    /* Until what is indexed is published, either length may be that of the file. */
     journal->apply.length = journal->indexed.length > journal->published.length
                                 ? journal->indexed.length
                                 : journal->published.length;

@@ -158,7 +158,8 @@ class Exchange(unittest.TestCase):
             for single in False, True:
                 self.path.write_bytes(b"BSTK\0\1\x07\0" + struct.pack("<Q", length) + stored)
                 self.assertEqual(firn(self.path, single=single), wanted)
-                self.assertEqual(self.path.read_bytes()[8:], struct.pack("<Q", len(wanted)) + wanted)
+                self.assertEqual(self.path.read_bytes()[8:],
+                                 struct.pack("<Q", len(wanted)) + wanted)
 
     def test_locked(self):
         plain = Plain(self.path)
