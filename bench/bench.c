@@ -33,6 +33,9 @@ static const struct entry entries[] = {
     {"pipe-writers", bench_pipe_writers, "many writers of chunks, durable each"},
     {"pipe-staging", bench_pipe_staging, "chunks at random, not waited for"},
     {"pipe-applied", bench_pipe_applied, "chunks at random, all in the file at the end"},
+    {"stack", bench_stack, "pushes, durable each"},
+    {"stack-writers", bench_stack_writers, "many threads pushing, durable each"},
+    {"stack-read", bench_stack_read, "reads of a stack at random"},
 };
 enum { ENTRIES = sizeof entries / sizeof entries[0] };
 

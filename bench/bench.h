@@ -61,6 +61,9 @@ int bench_transactions(struct bench *bench);
 int bench_pipe_writers(struct bench *bench);
 int bench_pipe_staging(struct bench *bench);
 int bench_pipe_applied(struct bench *bench);
+int bench_stack(struct bench *bench);
+int bench_stack_writers(struct bench *bench);
+int bench_stack_read(struct bench *bench);
 /* The program that bench_many runs: its memory is that of the logs alone. */
 int bench_many_child(const char *mode, const char *dir);
 

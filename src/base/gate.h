@@ -28,6 +28,11 @@ static inline bool gate_enter(struct gate *gate)
     return !atomic_load(&gate->closing);
 }
 
+static inline bool gate_is_closed(const struct gate *gate)
+{
+    return atomic_load(&gate->closing);
+}
+
 /* Nothing is touched after the count went down: close may be waiting for that, and free it. */
 static inline void gate_leave(struct gate *gate)
 {

@@ -65,8 +65,21 @@ int disk_readv_full(struct firn_file *file, struct iovec *iov, int count, uint64
 int disk_read_full(struct firn_file *file, void *buf, size_t len, uint64_t offset, size_t *got,
                    struct firn_error *err)
 {
-    struct iovec iov = {.iov_base = buf, .iov_len = len};
-    return disk_readv_full(file, &iov, 1, offset, got, err);
+    size_t total = 0;
+    while (total < len) {
+        const struct iovec iov = {.iov_base = (char *)buf + total, .iov_len = len - total};
+        size_t done = 0;
+        int rc = disk_readv(file, &iov, 1, offset + total, &done, err);
+        if (rc != 0)
+            return rc;
+        if (done == 0)
+            break;
+        if (done > len - total)
+            return broken_count(err, "read", done, offset + total);
+        total += done;
+    }
+    *got = total;
+    return 0;
 }
 
 int disk_writev_full(struct firn_file *file, struct iovec *iov, int count, uint64_t offset,

@@ -202,6 +202,9 @@ static int finish(struct journal *journal, struct firn_error *err)
     pthread_mutex_lock(&journal->map_lock);
     extents_clear(&journal->applying, &journal->pool);
     layers_note_places(journal);
+    if (journal->durable.count == 0)
+        atomic_store_explicit(&journal->plain_length, journal->indexed.length,
+                              memory_order_release);
     pthread_mutex_unlock(&journal->map_lock);
     struct head next = journal->state;
     next.from = apply->target;

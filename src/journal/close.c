@@ -27,6 +27,7 @@ static int finish(struct journal *journal, struct firn_error *err)
     int rc = journal->options.read_only ? 0 : commit_close(&journal->commit, err);
     gate_await(&journal->gate);
     journal_stop_tasks(journal);
+    grace_wait(&journal->grace);
     return rc;
 }
 

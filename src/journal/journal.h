@@ -168,17 +168,16 @@ int journal_read(struct journal *journal, uint64_t from, uint64_t bytes, uint64_
                  bool durable, void *buffer, struct firn_error *err);
 
 struct journal_look {
-    uint64_t from, bytes;
-    uint64_t least; /* bytes that must be there */
+    uint64_t base;        /* offset in the main file from which the next one counts */
+    uint64_t from, bytes; /* any */
+    uint64_t least;       /* bytes that must be there */
     bool durable;
-    uint64_t got;    /* of them there were so many */
-    uint64_t length; /* of the main file at that moment; set by FIRN_ERANGE too */
+    uint64_t got; /* of them there were so many */
 };
 
 /*
- * Reads what there is of some bytes, all as of one moment, together with the length of then.
- * FIRN_ERANGE: less than what must be there (`err` is the caller's business then), and what
- * journal_read has.
+ * Reads what there is of some bytes, all as of one moment. Needs no journal_enter. FIRN_ERANGE:
+ * less than what must be there; FIRN_ECLOSED, and what journal_read has.
  */
 int journal_look(struct journal *journal, struct journal_look *look, void *buffer,
                  struct firn_error *err);

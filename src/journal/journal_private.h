@@ -40,6 +40,8 @@ enum { JOURNAL_START = SLOTS_BYTES };
 /* An extent whose position is this or more is zeros, which no record holds. */
 #define ZEROS_FROM (UINT64_C(1) << 63)
 
+#define NOT_PLAIN UINT64_MAX
+
 /* A point between two records. */
 struct point {
     uint64_t position;
@@ -107,6 +109,8 @@ struct journal {
     _Atomic size_t places;          /* that can be taken */
     struct extents durable, applying;
     struct point indexed; /* behind the last record in `durable` */
+    /* Of the main file, where it has all that is durable; else NOT_PLAIN. Changes with map_lock. */
+    _Atomic uint64_t plain_length;
 
     uint64_t written;    /* position */
     uint64_t next_claim; /* all records below that sequence are durable */

@@ -59,6 +59,7 @@ static struct journal *new_journal(const struct journal_options *options, const 
     journal->kind = kind;
     journal->owner = owner;
     journal->apply.fresh = UINT64_MAX; /* unknown: recovery writes all */
+    atomic_init(&journal->plain_length, NOT_PLAIN);
     journal->options = *options;
     journal->disk = options->disk ? options->disk : firn_disk_posix();
     journal->path = with_suffix(path, "");
@@ -416,6 +417,7 @@ static void begin_ring(struct journal *journal)
     atomic_store(&journal->space.reserved_end, JOURNAL_START);
     journal->space.zeroed_end = journal->space.entered_end = JOURNAL_START;
     journal->apply.fresh = from->length;
+    atomic_store(&journal->plain_length, from->length);
     journal->apply.applies = journal->apply.bytes = journal->apply.writes = 0;
 }
 

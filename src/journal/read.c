@@ -179,7 +179,8 @@ static int find_all(struct journal *journal, struct span *span, struct pieces *p
 {
     int rc;
     const struct span asked = *span;
-    *pieces = (struct pieces){.at = pieces->few, .room = PIECES};
+    pieces->at = pieces->few; /* the few themselves are not cleared: that would take longer than */
+    pieces->room = PIECES;    /* looking for them */
     while ((rc = find(journal, span, pieces, err)) == 0 && pieces->count > pieces->room) {
         size_t room = pieces->count + pieces->count / 2;
         struct piece *more = malloc(room * sizeof *more);
@@ -265,21 +266,39 @@ static int fetch(struct journal *journal, const struct piece *piece, uint8_t *to
 
 /* ---- reading ---- */
 
-static int read_span(struct journal *journal, struct span *span, uint8_t *buffer,
-                     struct firn_error *err)
+static int read_layers(struct journal *journal, struct span *span, uint8_t *buffer,
+                       struct firn_error *err)
 {
     struct pieces pieces;
-    int phase = grace_enter(&journal->grace);
-    span->durable |= journal->options.read_only;
     int rc = find_all(journal, span, &pieces, err);
     for (size_t i = 0; rc == 0 && i < pieces.count; i++) {
         rc = fetch(journal, &pieces.at[i], buffer, err);
         buffer += pieces.at[i].bytes;
     }
-    grace_exit(&journal->grace, phase);
     if (pieces.at != pieces.few)
         free(pieces.at);
     return rc;
+}
+
+/* The main file has all that is durable, and stays so while somebody is inside `grace`. */
+static int read_plain(struct journal *journal, struct span *span, uint64_t length, uint8_t *buffer,
+                      struct firn_error *err)
+{
+    int rc = limit(span, length);
+    if (rc < 0 || span->from == span->to)
+        return rc;
+    const struct piece all = {.from = span->from, .bytes = span->to - span->from, .in_main = true};
+    return fetch_file(journal, &all, 0, buffer, err);
+}
+
+/* Inside `grace`. */
+static int read_span(struct journal *journal, struct span *span, uint8_t *buffer,
+                     struct firn_error *err)
+{
+    span->durable |= journal->options.read_only;
+    uint64_t plain = atomic_load_explicit(&journal->plain_length, memory_order_acquire);
+    return span->durable && plain != NOT_PLAIN ? read_plain(journal, span, plain, buffer, err)
+                                               : read_layers(journal, span, buffer, err);
 }
 
 int journal_read(struct journal *journal, uint64_t from, uint64_t bytes, uint64_t unit,
@@ -290,7 +309,9 @@ int journal_read(struct journal *journal, uint64_t from, uint64_t bytes, uint64_
     while (rc == 0 && bytes > 0) { /* slices of whole units */
         uint64_t part = bytes / unit < PIECES ? bytes : unit * PIECES;
         struct span span = {.from = from, .to = from + part, .durable = durable};
+        int phase = grace_enter(&journal->grace);
         rc = read_span(journal, &span, to, err);
+        grace_exit(&journal->grace, phase);
         from += part;
         to += part;
         bytes -= part;
@@ -298,20 +319,36 @@ int journal_read(struct journal *journal, uint64_t from, uint64_t bytes, uint64_
     return rc;
 }
 
-int journal_look(struct journal *journal, struct journal_look *look, void *buffer,
-                 struct firn_error *err)
+static int look(struct journal *journal, struct journal_look *look, void *buffer,
+                struct firn_error *err)
 {
+    uint64_t from = look->from < JOURNAL_MOST ? look->from : JOURNAL_MOST;
     struct span span = {
-        .from = look->from,
-        .to = look->bytes > UINT64_MAX - look->from ? UINT64_MAX : look->from + look->bytes,
+        .from = look->base + from,
+        .to = look->base + from + (look->bytes < JOURNAL_MOST ? look->bytes : JOURNAL_MOST),
         .durable = look->durable,
         .limited = true,
         .least = look->least,
     };
     int rc = read_span(journal, &span, buffer, err);
-    look->length = span.length;
     if (rc == 0)
         look->got = span.to - span.from;
+    if (rc != FIRN_ERANGE)
+        return rc;
+    return firn_error_set(err, rc, 0, "%s: %llu bytes from %llu on; it has %llu", journal->path,
+                          (unsigned long long)look->least, (unsigned long long)look->from,
+                          (unsigned long long)(span.length - look->base));
+}
+
+/* Who closes waits for those who are inside `grace`, too. */
+int journal_look(struct journal *journal, struct journal_look *asked, void *buffer,
+                 struct firn_error *err)
+{
+    int phase = grace_enter(&journal->grace);
+    int rc = gate_is_closed(&journal->gate)
+                 ? firn_error_set(err, FIRN_ECLOSED, 0, "%s: it is being closed", journal->path)
+                 : look(journal, asked, buffer, err);
+    grace_exit(&journal->grace, phase);
     return rc;
 }
 

@@ -217,6 +217,5 @@ int stack_read_staged(struct firn_stack *stack, uint64_t offset, void *buffer, s
                       struct firn_error *err)
 {
     struct journal_look look = {.from = offset, .bytes = size, .least = size};
-    int rc = stack_look(stack, &look, buffer, err);
-    return rc == FIRN_ERANGE ? stack_beyond(stack, offset, size, look.length, err) : rc;
+    return stack_look(stack, &look, buffer, err);
 }

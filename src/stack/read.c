@@ -11,16 +11,9 @@ enum { VERIFY_BYTES = 256 * 1024, PIECE = 4096 };
 int stack_look(struct firn_stack *stack, struct journal_look *look, void *buffer,
                struct firn_error *err)
 {
-    if (!stack->journal)
-        return single_look(stack, look, buffer, err);
-    struct journal_look in_file = *look;
-    if (look->from > STACK_MOST)
-        in_file.from = STACK_MOST; /* beyond any end, and a sum that does not overflow */
-    in_file.from += STACK_HEADER;
-    int rc = journal_look(stack->journal, &in_file, buffer, err);
-    look->got = in_file.got;
-    look->length = in_file.length - STACK_HEADER;
-    return rc;
+    look->base = STACK_HEADER;
+    return stack->journal ? journal_look(stack->journal, look, buffer, err)
+                          : single_look(stack, look, buffer, err);
 }
 
 uint64_t firn_stack_length(struct firn_stack *stack)
@@ -32,15 +25,8 @@ uint64_t firn_stack_length(struct firn_stack *stack)
 static int read_durable(struct firn_stack *stack, struct journal_look *look, void *buffer,
                         struct firn_error *err)
 {
-    int rc = stack_enter(stack, err);
-    if (rc < 0)
-        return rc;
     look->durable = true;
-    rc = stack_look(stack, look, buffer, err);
-    if (rc == FIRN_ERANGE)
-        stack_beyond(stack, look->from, look->least, look->length, err);
-    stack_leave(stack);
-    return rc;
+    return stack_look(stack, look, buffer, err);
 }
 
 int firn_stack_get(struct firn_stack *stack, uint64_t offset, void *buffer, size_t size,

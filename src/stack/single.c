@@ -101,9 +101,9 @@ uint64_t single_length(struct firn_stack *stack)
 static int read_some(struct firn_stack *stack, struct journal_look *look, void *buffer,
                      struct firn_error *err)
 {
-    uint64_t length = look->length = stack->single.length;
+    uint64_t length = stack->single.length;
     if (look->from > length || length - look->from < look->least)
-        return FIRN_ERANGE;
+        return stack_beyond(stack, look->from, look->least, length, err);
     uint64_t left = length - look->from;
     size_t got = 0, bytes = (size_t)(look->bytes < left ? look->bytes : left);
     int rc = bytes ? disk_read_full(stack->single.file, buffer, bytes, STACK_HEADER + look->from,
@@ -120,9 +120,13 @@ static int read_some(struct firn_stack *stack, struct journal_look *look, void *
 int single_look(struct firn_stack *stack, struct journal_look *look, void *buffer,
                 struct firn_error *err)
 {
+    int rc = stack_enter(stack, err);
+    if (rc < 0)
+        return rc;
     pthread_rwlock_rdlock(&stack->single.content);
-    int rc = read_some(stack, look, buffer, err);
+    rc = read_some(stack, look, buffer, err);
     pthread_rwlock_unlock(&stack->single.content);
+    stack_leave(stack);
     return rc;
 }
 

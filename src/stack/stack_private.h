@@ -58,7 +58,7 @@ int stack_enter(struct firn_stack *stack, struct firn_error *err);
 void stack_leave(struct firn_stack *stack);
 int stack_writable(const struct firn_stack *stack, struct firn_error *err);
 
-/* Reads of one moment; offsets are those of the content. See journal_look. */
+/* See journal_look; offsets are those of the content. */
 int stack_look(struct firn_stack *stack, struct journal_look *look, void *buffer,
                struct firn_error *err);
 int stack_beyond(const struct firn_stack *stack, uint64_t offset, uint64_t bytes, uint64_t length,
