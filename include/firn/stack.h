@@ -15,10 +15,13 @@
  *
  * Offsets count the bytes of the content, from 0.
  *
+ * What is cut off gives its space back when the stack is closed; a growth uses it again before.
+ *
  * Without a journal (no_journal) there is the one file only, and less is promised: what was pushed
- * and acknowledged is never lost, and the length never covers bytes that are not there; but a crash
- * may tear a change in place (set, zero, swap, cas, process, and what replaces part of the end), a
- * change of several ranges is refused, and each change takes a sync or two of its own.
+ * and acknowledged is never lost, and the length never covers bytes that are not there (as long as
+ * the disk does not tear the length itself, 8 bytes of one sector); but a crash may tear a change
+ * in place (set, zero, swap, cas, process, and what replaces part of the end), which also holds up
+ * readers, a change of several ranges is refused, and each change takes a sync or two of its own.
  *
  * After a failed write or sync the stack is poisoned: every later change returns FIRN_EPOISONED
  * with the first cause; what was durable can be read. Close it and open it again to learn what is

@@ -190,11 +190,13 @@ int journal_fits(const struct journal *journal, const struct journal_change *cha
 {
     uint64_t bytes = content_bytes(change);
     uint64_t most = journal_most(journal, change->range_count);
-    if (bytes <= most)
+    if (bytes <= most && (most > 0 || change->range_count == 0))
         return 0;
     return firn_error_set(err, FIRN_ETOOBIG, 0,
-                          "%s: a change of %llu bytes; pool_bytes and journal_bytes allow %llu",
-                          journal->path, (unsigned long long)bytes, (unsigned long long)most);
+                          "%s: a change of %llu bytes in %zu places; pool_bytes and journal_bytes "
+                          "allow %llu",
+                          journal->path, (unsigned long long)bytes, change->range_count,
+                          (unsigned long long)most);
 }
 
 int journal_stage(struct journal *journal, const struct journal_change *change, uint64_t *epoch,

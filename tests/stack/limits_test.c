@@ -72,6 +72,21 @@ static void one_change_has_a_limit(void **state)
     assert_int_equal(firn_stack_length(f->stack), 2 * LIMIT + (1 << 20));
 }
 
+/* Zeros have no content; their places count nevertheless. */
+static void so_has_the_number_of_places(void **state)
+{
+    enum { MANY = 4000 };
+    static struct firn_stack_write writes[MANY];
+    struct fixture *f = *state;
+    struct firn_stack_change change = {.append_zeros = MANY, .writes = writes, .write_count = MANY};
+    for (uint64_t i = 0; i < MANY; i++)
+        writes[i] = (struct firn_stack_write){i, NULL, 1};
+    FAILS(firn_stack_apply(f->stack, &change, NULL, &f->err), FIRN_ETOOBIG);
+    change.write_count = MANY / 4;
+    OK(firn_stack_apply(f->stack, &change, NULL, &f->err));
+    assert_int_equal(firn_stack_length(f->stack), MANY);
+}
+
 /* With an environment of its own and a journal of the usual size. */
 static void the_usual_limit_is_large(void **state)
 {
@@ -202,6 +217,7 @@ int main(void)
         TEST_IN(destroy_leaves_nothing, on_files),
         TEST_IN(destroy_leaves_nothing, single_memory),
         TEST_IN(one_change_has_a_limit, in_memory),
+        TEST_IN(so_has_the_number_of_places, in_memory),
         TEST_IN(the_usual_limit_is_large, in_memory),
         TEST_IN(a_full_disk_passes, in_simulator),
         TEST_IN(a_full_disk_passes, single_simulator),
