@@ -10,6 +10,7 @@
 #include <firn/keep.h>
 #include <firn/log.h>
 #include <firn/pipe.h>
+#include <firn/slab.h>
 #include <firn/spool.h>
 #include <firn/stack.h>
 #include <firn/stats.h>

@@ -169,26 +169,54 @@ static int look(struct firn_stack *stack, uint64_t *length, struct firn_error *e
     return rc;
 }
 
+static int held(const struct firn_stack *stack, struct firn_error *err)
+{
+    return firn_error_set(err, FIRN_EBUSY, 0,
+                          "%s: while a slab is open in it, nobody else changes "
+                          "its length",
+                          stack->path);
+}
+
+static int make(struct firn_stack *stack, const struct firn_stack_change *change, uint64_t length,
+                const void *holder, struct firn_error *err)
+{
+    uint64_t after = 0, appended = 0;
+    int rc = check(stack, change, length, &after, &appended, err);
+    if (rc == 0 && changes_nothing(change, appended))
+        return STACK_NOTHING;
+    if (rc == 0 && after != length && stack->holder && stack->holder != holder)
+        rc = held(stack, err);
+    if (rc != 0)
+        return rc;
+    return stack->journal ? stage(stack, change, length, after, appended, err)
+                          : single_apply(stack, change, appended, err);
+}
+
 /* With change_lock. */
-static int change_locked(struct firn_stack *stack, stack_decide *decide, void *arg,
+static int change_locked(struct firn_stack *stack, const struct stack_step *step,
                          struct firn_error *err)
 {
     struct firn_stack_change change = {0};
-    uint64_t after = 0, appended = 0, length;
+    uint64_t length;
     int rc = look(stack, &length, err);
-    if (rc == 0)
-        rc = decide(arg, stack, length, &change, err);
-    if (rc == 0)
-        rc = check(stack, &change, length, &after, &appended, err);
-    if (rc == 0 && changes_nothing(&change, appended))
-        rc = STACK_NOTHING;
-    if (rc != 0)
+    if (rc < 0)
         return rc;
-    return stack->journal ? stage(stack, &change, length, after, appended, err)
-                          : single_apply(stack, &change, appended, err);
+    rc = step->decide(step->arg, stack, length, &change, err);
+    if (rc == 0)
+        rc = make(stack, &change, length, step->holder, err);
+    if (step->settle)
+        step->settle(step->arg, rc == 0);
+    return rc;
 }
 
-int stack_change(struct firn_stack *stack, stack_decide *decide, void *arg, struct firn_error *err)
+/* Whether it depends on what others staged. */
+static bool is_decided(int found)
+{
+    return found >= 0 || found == STACK_NOTHING || found == FIRN_ERANGE || found == FIRN_EINVAL ||
+           found == FIRN_ENOENT;
+}
+
+int stack_step(struct firn_stack *stack, const struct stack_step *step, struct firn_error *err)
 {
     struct firn_error cause = {0};
     int rc = stack_writable(stack, err);
@@ -197,11 +225,10 @@ int stack_change(struct firn_stack *stack, stack_decide *decide, void *arg, stru
     if (rc < 0)
         return rc;
     lock_take(&stack->change_lock);
-    int found = change_locked(stack, decide, arg, &cause);
+    int found = change_locked(stack, step, &cause);
     uint64_t epoch = stack->last_epoch;
     lock_release(&stack->change_lock);
-    if (stack->journal && epoch > 0 &&
-        (found >= 0 || found == FIRN_ERANGE || found == STACK_NOTHING))
+    if (stack->journal && epoch > 0 && is_decided(found))
         rc = commit_wait(journal_commit(stack->journal), epoch, WAIT_FOREVER, err);
     stack_leave(stack);
     if (rc < 0)
@@ -211,6 +238,12 @@ int stack_change(struct firn_stack *stack, stack_decide *decide, void *arg, stru
     if (found != 0 && err)
         *err = cause;
     return found;
+}
+
+int stack_change(struct firn_stack *stack, stack_decide *decide, void *arg, struct firn_error *err)
+{
+    const struct stack_step step = {.decide = decide, .arg = arg};
+    return stack_step(stack, &step, err);
 }
 
 int stack_read_staged(struct firn_stack *stack, uint64_t offset, void *buffer, size_t size,

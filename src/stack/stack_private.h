@@ -36,6 +36,7 @@ struct firn_stack {
     struct lock change_lock;
     uint64_t last_epoch; /* of the newest change; 0: none */
     uint64_t reserved;   /* bytes of the file that are known to have space */
+    const void *holder;  /* under change_lock: who alone changes the length; NULL: everybody */
 };
 
 /* ---- the header (mark.c) ---- */
