@@ -261,12 +261,45 @@ def journal_seeds():
     yield "short", journal_files(short, one)
 
 
+def stack_files(flags, *records, length=3000, position=0, end=b"\1\0", main=b"\0\0", life=None):
+    header = bytes([3, 0]) + struct.pack("<HB", position, 0) + bytes(4)
+    life = bytes([5, 8, 100, 3, 2, 99, 9, 9, 1, 8, 0, 4, 0, 16, 100, 0, 7]) if life is None else life
+    return (bytes([flags]) + struct.pack("<H", length) + header + bytes([len(records)]) +
+            b"".join(records) + end[:1] + main + end[1:] + life)
+
+
+def stack_seeds():
+    damaged_slot, no_journal, plain, other, torn, no_main, raw, single = (
+        1, 2, 4, 8, 16, 32, 64, 128)
+    one, zeros = record(range_of(0, 30)), record(range_of(0x81, 7), range_of(0, 900))
+    other_length = bytes([0x20 | 2, 0]) + struct.pack("<H", 5000) + range_of(2, 100) + bytes(5)
+    shorter = bytes([0x20, 0]) + struct.pack("<H", 40) + bytes(5)
+    yield "empty", stack_files(0)
+    yield "one", stack_files(0, one)
+    yield "zeros", stack_files(0, one, zeros, zeros)
+    yield "longer-shorter", stack_files(0, one, other_length, shorter, other_length, zeros)
+    yield "wraps", stack_files(0, zeros, one, zeros, position=11000)
+    yield "plain", stack_files(plain, main=bytes(9))
+    yield "plain-alone", stack_files(plain | no_journal)
+    yield "plain-longer", stack_files(plain | no_journal, main=b"\60\0")
+    yield "plain-shorter", stack_files(plain | no_journal, main=b"\0\xe7")
+    yield "plain-with-changes", stack_files(plain, one)
+    yield "other-mark", stack_files(other, one)
+    yield "torn-mark", stack_files(torn, main=b"\0\0" + bytes([1, 0, 1, 0, 0, 1, 1, 0]))
+    yield "no-file", stack_files(no_main, one)
+    yield "damaged-slot", stack_files(damaged_slot, one)
+    yield "other-file", stack_files(raw | no_journal, main=b"\0\0Hello, world!!!!\1")
+    yield "other-version", stack_files(raw | no_journal, main=b"\0\0BSTK\0\2\0\0" + bytes(8) + b"\1")
+    yield "single", stack_files(single | plain | no_journal)
+    yield "single-marked", stack_files(single, one)
+
+
 def main():
     root = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "corpus"
     for target, seeds in (("batch", batch_seeds), ("index", index_seeds), ("scan", scan_seeds),
                           ("checkpoint", checkpoint_seeds), ("named", named_seeds),
                           ("recovery", recovery_seeds), ("journal", journal_seeds),
-                          ("unpack", unpack_seeds)):
+                          ("unpack", unpack_seeds), ("stack", stack_seeds)):
         (root / target).mkdir(parents=True, exist_ok=True)
         for name, data in seeds():
             (root / target / name).write_bytes(data)
