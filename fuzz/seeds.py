@@ -263,7 +263,8 @@ def journal_seeds():
 
 def stack_files(flags, *records, length=3000, position=0, end=b"\1\0", main=b"\0\0", life=None):
     header = bytes([3, 0]) + struct.pack("<HB", position, 0) + bytes(4)
-    life = bytes([5, 8, 100, 3, 2, 99, 9, 9, 1, 8, 0, 4, 0, 16, 100, 0, 7]) if life is None else life
+    if life is None:
+        life = bytes([5, 8, 100, 3, 2, 99, 9, 9, 1, 8, 0, 4, 0, 16, 100, 0, 7])
     return (bytes([flags]) + struct.pack("<H", length) + header + bytes([len(records)]) +
             b"".join(records) + end[:1] + main + end[1:] + life)
 
@@ -289,7 +290,8 @@ def stack_seeds():
     yield "no-file", stack_files(no_main, one)
     yield "damaged-slot", stack_files(damaged_slot, one)
     yield "other-file", stack_files(raw | no_journal, main=b"\0\0Hello, world!!!!\1")
-    yield "other-version", stack_files(raw | no_journal, main=b"\0\0BSTK\0\2\0\0" + bytes(8) + b"\1")
+    later = b"\0\0BSTK\0\2\0\0" + bytes(8) + b"\1"
+    yield "other-version", stack_files(raw | no_journal, main=later)
     yield "single", stack_files(single | plain | no_journal)
     yield "single-marked", stack_files(single, one)
 
