@@ -27,7 +27,7 @@ static const struct entry entries[] = {
     {"many", bench_many, "1,000 logs in one process"},
     {"large", bench_large, "large logs: opening them, reading at random"},
     {"follow", bench_follow, "a follower in another process"},
-    {"stream", bench_stream, "one very long record, in pieces"},
+    {"pieces", bench_pieces, "one very long record, in pieces"},
     {"pipe", bench_pipe, "chunks at random, durable each"},
     {"pipe-transactions", bench_transactions, "64 chunks at random, all or none"},
     {"pipe-writers", bench_pipe_writers, "many writers of chunks, durable each"},
@@ -36,6 +36,9 @@ static const struct entry entries[] = {
     {"stack", bench_stack, "pushes, durable each"},
     {"stack-writers", bench_stack_writers, "many threads pushing, durable each"},
     {"stack-read", bench_stack_read, "reads of a stack at random"},
+    {"stream-append", bench_stream_append, "appends to a stream, durable each"},
+    {"stream-read", bench_stream_read, "all of a stream, from memory"},
+    {"stream-open", bench_stream_open, "opening a stream, with and without a look at every block"},
 };
 enum { ENTRIES = sizeof entries / sizeof entries[0] };
 

@@ -54,7 +54,7 @@ int bench_read(struct bench *bench);
 int bench_peers(struct bench *bench);
 int bench_many(struct bench *bench);
 int bench_large(struct bench *bench);
-int bench_stream(struct bench *bench);
+int bench_pieces(struct bench *bench);
 int bench_follow(struct bench *bench);
 int bench_pipe(struct bench *bench);
 int bench_transactions(struct bench *bench);
@@ -64,6 +64,9 @@ int bench_pipe_applied(struct bench *bench);
 int bench_stack(struct bench *bench);
 int bench_stack_writers(struct bench *bench);
 int bench_stack_read(struct bench *bench);
+int bench_stream_append(struct bench *bench);
+int bench_stream_read(struct bench *bench);
+int bench_stream_open(struct bench *bench);
 /* The program that bench_many runs: its memory is that of the logs alone. */
 int bench_many_child(const char *mode, const char *dir);
 

@@ -11,13 +11,13 @@
 #include <firn/log.h>
 
 #include "figures.h"
+#include "files.h"
 #include "options.h"
 #include "output.h"
 #include "progress.h"
 #include "report.h"
 #include "signals.h"
 #include "splitter.h"
-#include "stream.h"
 #include "subcommands.h"
 #include "writer.h"
 
@@ -426,16 +426,16 @@ static int append_standard_input(struct append *append)
 
 static int append_files(struct append *append)
 {
-    struct stream stream = {
+    struct file_records records = {
         .subcommand = name,
         .log = append->log,
         .writer = &append->writer,
         .progress = &append->progress,
         .limit = append->options.record_bytes.value,
     };
-    int status = stream_files(&stream, &append->options.files);
+    int status = files_append(&records, &append->options.files);
     progress_clear(&append->progress);
-    append->bytes = stream.bytes;
+    append->bytes = records.bytes;
     return status;
 }
 

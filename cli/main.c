@@ -39,6 +39,7 @@ static const struct subcommand subcommands[] = {
     {"import", "append segments of Kafka", import_run},
     {"export", "write segments for Kafka", export_run},
     {"pipe", "chunks that are overwritten in place", pipe_run},
+    {"stream", "bytes, appended at one end and let go at the other", stream_run},
     {"help", "explain a subcommand", help_run},
 };
 

@@ -3,9 +3,9 @@
 #include "pipe.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <sys/stat.h>
 
+#include "actions.h"
 #include "options.h"
 #include "output.h"
 #include "report.h"
@@ -137,45 +137,40 @@ static int parse(int argc, char **argv, struct pipe_options *to, char ***operand
     return options_parse(&usage, argc, argv, operands);
 }
 
-enum { INFO = 1, READ = 2, WRITE = 4, VERIFY = 8 };
+enum { INFO, READ, WRITE, VERIFY };
 
-static const struct action {
-    const char *name;
-    unsigned bit;
-    int least, most; /* operands, with the file */
-    int (*run)(struct pipe_call *call);
-} actions[] = {
-    {"info", INFO, 1, 1, pipe_info},
-    {"read", READ, 1, 3, pipe_read},
-    {"write", WRITE, 2, 2, pipe_write},
-    {"verify", VERIFY, 1, 1, pipe_verify},
+static const struct action all[] = {
+    [INFO] = {"info", 1, 1, NULL},
+    [READ] = {"read", 1, 3, NULL},
+    [WRITE] = {"write", 2, 2, "say at which chunk"},
+    [VERIFY] = {"verify", 1, 1, NULL},
+};
+static const struct actions actions = {
+    .subcommand = name,
+    .all = all,
+    .count = sizeof all / sizeof all[0],
+    .names = "info, read, write or verify",
+    .object = "pipe",
+};
+static int (*const runs[])(struct pipe_call *call) = {
+    [INFO] = pipe_info,
+    [READ] = pipe_read,
+    [WRITE] = pipe_write,
+    [VERIFY] = pipe_verify,
 };
 
-static const struct action *find_action(const char *text)
+static int check_options(size_t which, const struct pipe_options *options)
 {
-    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++) {
-        if (strcmp(text, actions[i].name) == 0)
-            return &actions[i];
-    }
-    return NULL;
-}
-
-static int check_options(const struct action *action, const struct pipe_options *options)
-{
-    const struct {
-        const char *name;
-        bool given;
-        unsigned actions;
-    } rows[] = {
-        {"create", options->create, WRITE},     {"chunks", options->chunks.given, WRITE},
-        {"grow", options->grow, WRITE},         {"pad", options->pad, WRITE},
-        {"atomic", options->atomic, WRITE},     {"all", options->all, READ},
-        {"json", options->json, INFO | VERIFY}, {"quiet", options->quiet, WRITE | VERIFY},
+    enum { READS = 1 << READ, WRITES = 1 << WRITE, INFOS = 1 << INFO, VERIFIES = 1 << VERIFY };
+    const struct action_option rows[] = {
+        {"create", options->create, WRITES},       {"chunks", options->chunks.given, WRITES},
+        {"grow", options->grow, WRITES},           {"pad", options->pad, WRITES},
+        {"atomic", options->atomic, WRITES},       {"all", options->all, READS},
+        {"json", options->json, INFOS | VERIFIES}, {"quiet", options->quiet, WRITES | VERIFIES},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (rows[i].given && !(rows[i].actions & action->bit))
-            return report_usage(name, "--%s says nothing to '%s'", rows[i].name, action->name);
-    }
+    int status = actions_check_options(&actions, which, rows, sizeof rows / sizeof rows[0]);
+    if (status != OPTIONS_PARSED)
+        return status;
     if (options->chunks.given && !options->create)
         return report_usage(name, "--chunks needs --create; --grow adds chunks to a pipe");
     if (options->chunk_bytes.given && options->chunk_bytes.value == 0)
@@ -186,26 +181,16 @@ static int check_options(const struct action *action, const struct pipe_options 
 int pipe_run(int argc, char **argv)
 {
     struct pipe_call call = {0};
+    size_t which = 0;
     char **operands;
     int status = parse(argc, argv, &call.options, &operands);
-    if (status != OPTIONS_PARSED)
-        return status;
-    const struct action *action = find_action(operands[0]);
-    if (!action)
-        return report_usage(name, "'%s': write info, read, write or verify", operands[0]);
-    int count = 0;
-    while (operands[1 + count])
-        count++;
-    if (count == 0)
-        return report_usage(name, "%s: no pipe named", action->name);
-    if (count < action->least)
-        return report_usage(name, "%s: say at which chunk", action->name);
-    if (count > action->most)
-        return report_usage(name, "%s: too many arguments", action->name);
-    status = check_options(action, &call.options);
+    if (status == OPTIONS_PARSED)
+        status = actions_find(&actions, operands, &which);
+    if (status == OPTIONS_PARSED)
+        status = check_options(which, &call.options);
     if (status != OPTIONS_PARSED)
         return status;
     call.file = operands[1];
     call.more = operands + 2;
-    return output_end(name, action->run(&call));
+    return output_end(name, runs[which](&call));
 }

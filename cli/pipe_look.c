@@ -3,66 +3,44 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fields.h"
 #include "json.h"
 #include "output.h"
 #include "pipe.h"
 #include "report.h"
-
-static void put_number(const char *label, uint64_t value)
-{
-    printf("%-13s %llu\n", label, (unsigned long long)value);
-}
-
-static void put_bytes(const char *label, uint64_t bytes)
-{
-    char text[FIGURES_SIZE];
-    printf("%-13s %llu", label, (unsigned long long)bytes);
-    if (bytes >= 1024)
-        printf(" (%s)", figures_bytes(text, bytes));
-    printf("\n");
-}
-
-static void put_field(const char *key, uint64_t value)
-{
-    printf("\"%s\":%llu", key, (unsigned long long)value);
-}
-
-static void put_string(const char *key, const char *text)
-{
-    json_put_bytes(stdout, key, (struct firn_slice){text, strlen(text)});
-}
 
 /* ---- info ------------------------------------------------------------------------------- */
 
 static void put_text(const char *file, const struct firn_pipe_info *info)
 {
     char changes[FIGURES_SIZE];
-    printf("%-13s %s\n", "pipe:", file);
-    put_bytes("chunk bytes:", info->chunk_bytes);
-    put_number("chunks:", info->chunks);
-    put_bytes("bytes:", info->chunks * info->chunk_bytes);
-    printf("%-13s %s\n", "closed:",
-           info->recovered ? "not cleanly: the next writer brings the file up to date" : "cleanly");
+    fields_line("pipe:", "%s", file);
+    fields_bytes("chunk bytes:", info->chunk_bytes);
+    fields_number("chunks:", info->chunks);
+    fields_bytes("bytes:", info->chunks * info->chunk_bytes);
+    fields_line("closed:", "%s",
+                info->recovered ? "not cleanly: the next writer brings the file up to date"
+                                : "cleanly");
     if (info->replayed)
-        printf("%-13s %s, %llu bytes, not in the file yet\n",
-               "journal:", figures_count(changes, info->replayed, "change", "changes"),
-               (unsigned long long)info->journal_pending);
+        fields_line("journal:", "%s, %llu bytes, not in the file yet",
+                    figures_count(changes, info->replayed, "change", "changes"),
+                    (unsigned long long)info->journal_pending);
 }
 
 static void put_json(const char *file, const struct firn_pipe_info *info)
 {
     putchar('{');
-    put_string("pipe", file);
+    fields_json_string("pipe", file);
     putchar(',');
-    put_field("chunk_bytes", info->chunk_bytes);
+    fields_json_number("chunk_bytes", info->chunk_bytes);
     putchar(',');
-    put_field("chunks", info->chunks);
+    fields_json_number("chunks", info->chunks);
     putchar(',');
-    put_field("bytes", info->chunks * info->chunk_bytes);
+    fields_json_number("bytes", info->chunks * info->chunk_bytes);
     printf(",\"clean\":%s,", info->recovered ? "false" : "true");
-    put_field("pending_changes", info->replayed);
+    fields_json_number("pending_changes", info->replayed);
     putchar(',');
-    put_field("pending_bytes", info->journal_pending);
+    fields_json_number("pending_bytes", info->journal_pending);
     fputs("}\n", stdout);
 }
 
@@ -83,15 +61,15 @@ static void put_check_json(const char *file, const struct firn_pipe_check *check
                            const char *finding)
 {
     putchar('{');
-    put_string("pipe", file);
+    fields_json_string("pipe", file);
     putchar(',');
-    put_field("chunks", check->chunks);
+    fields_json_number("chunks", check->chunks);
     putchar(',');
-    put_field("unreadable_chunks", check->unreadable);
+    fields_json_number("unreadable_chunks", check->unreadable);
     putchar(',');
-    put_field("pending_changes", check->records);
+    fields_json_number("pending_changes", check->records);
     putchar(',');
-    put_field("damaged_slots", check->damaged_slots);
+    fields_json_number("damaged_slots", check->damaged_slots);
     fputs(",\"finding\":", stdout);
     if (finding)
         json_put_string(stdout, finding, strlen(finding));

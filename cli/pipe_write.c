@@ -6,13 +6,13 @@
  * to give, or when much was staged or some time ago. With --atomic all of the input is gathered
  * first, and is one transaction.
  */
-#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "input.h"
 #include "pipe.h"
 #include "report.h"
 #include "signals.h"
@@ -43,15 +43,8 @@ struct writing {
 
 static int read_some(struct writing *writing)
 {
-    ssize_t got = read(STDIN_FILENO, writing->bytes + writing->used,
-                       writing->capacity - writing->used);
-    if (got < 0 && (errno == EINTR || errno == EAGAIN))
-        return STATUS_DONE;
-    if (got < 0)
-        return report_failure(name, "standard input: %s", strerror(errno));
-    writing->used += (size_t)got;
-    writing->ended = got == 0;
-    return STATUS_DONE;
+    return input_read(name, writing->bytes + writing->used, writing->capacity - writing->used,
+                      &writing->used, &writing->ended);
 }
 
 static int settle(struct writing *writing)

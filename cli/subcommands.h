@@ -17,6 +17,7 @@ int repair_run(int argc, char **argv);
 int copy_run(int argc, char **argv);
 int import_run(int argc, char **argv);
 int export_run(int argc, char **argv);
+int stream_run(int argc, char **argv);
 int pipe_run(int argc, char **argv);
 
 #endif

@@ -10,11 +10,10 @@
 #include "writer.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "acks.h"
 #include "figures.h"
 #include "signals.h"
 
@@ -23,7 +22,6 @@ enum {
     UNSETTLED_MS = 10,
     ACK_BUFFER = 4096, /* what a pipe that is ready takes without blocking (PIPE_BUF) */
     INDEX_TEXT = 24,
-    PATIENCE_MS = 1000,          /* with who reads acknowledgements, after a signal */
     BACKGROUND_US = 1000 * 1000, /* then signals are looked for */
 };
 
@@ -59,33 +57,7 @@ int writer_append(struct writer *writer, const struct firn_record *records, size
 
 /* ---- acknowledgements ------------------------------------------------------------------- */
 
-/* False: a signal came, and nobody reads what we have to say. */
-static bool await_reader(void)
-{
-    enum signals_wait ready = SIGNALS_TIMED_OUT;
-    while (ready == SIGNALS_TIMED_OUT)
-        ready = signals_wait(STDOUT_FILENO, POLLOUT, SIGNALS_FOREVER);
-    struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
-    return ready == SIGNALS_READY || poll(&output, 1, PATIENCE_MS) > 0;
-}
-
 /* 0, or an errno; EINTR where there is no reader. The records are durable all the same. */
-static int write_acks(const char *text, size_t size)
-{
-    while (size > 0) {
-        if (!await_reader())
-            return EINTR;
-        ssize_t written = write(STDOUT_FILENO, text, size);
-        if (written < 0 && errno != EINTR && errno != EAGAIN)
-            return errno;
-        if (written > 0) {
-            text += written;
-            size -= (size_t)written;
-        }
-    }
-    return 0;
-}
-
 static int print_acks(uint64_t from, uint64_t to)
 {
     char text[ACK_BUFFER];
@@ -94,7 +66,7 @@ static int print_acks(uint64_t from, uint64_t to)
     for (uint64_t index = from; index < to && !error; index++) {
         used += (size_t)snprintf(text + used, INDEX_TEXT, "%llu\n", (unsigned long long)index);
         if (used > sizeof text - INDEX_TEXT || index + 1 == to) {
-            error = write_acks(text, used);
+            error = acks_write(text, used);
             used = 0;
         }
     }

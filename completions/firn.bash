@@ -9,10 +9,11 @@ _firn_argument()
     -D | --durability) words='each group os' ;;
     -z | --compression) words='none lz4 zstd' ;;
     -F | --format) words='raw json' ;;
-    -e | --expect-next | --first-index | -f | --from | -t | --to | -n | --count) words='' ;;
+    -e | --expect-next | --first-index | -f | --from | -t | --to | -n | --count | --last) words='' ;;
     --since | -u | --until | -b | --before | -o | --older-than) words='' ;;
+    -k | --keep | -p | --piece | -s | --span | -S | --block-shift | --block-count) words='' ;;
     -B | --keep-bytes | -N | --keep-records | -c | --cursor) words='' ;;
-    --chunk-bytes | --chunks | -k | --key-separator | --record-bytes | --segment-bytes | -s | --size) words='' ;;
+    --chunk-bytes | --chunks | --key-separator | --record-bytes | --segment-bytes | --size) words='' ;;
     *) return 1 ;;
     esac
 }
@@ -21,8 +22,8 @@ _firn_argument()
 _firn_is_flag()
 {
     case "$1 $2" in
-    'cat -n' | 'tail -n' | 'pipe -n') return 1 ;;
-    *' -n' | 'pipe -c') return 0 ;;
+    'cat -n' | 'tail -n' | 'pipe -n' | 'stream -n') return 1 ;;
+    *' -n' | 'pipe -c' | 'pipe -p' | 'stream -b' | 'stream -F') return 0 ;;
     *) return 1 ;;
     esac
 }
@@ -44,6 +45,10 @@ _firn_options()
     repair) words='--dry-run --quiet --help' ;;
     cursor) words='--json --help' ;;
     pipe) words='--chunk-bytes --create --chunks --grow --pad --atomic --all --json --quiet --help' ;;
+    stream)
+        words='--lines --piece --ack --span --block-shift --block-count --make-dir --no-create
+            --break-lock --from --to --last --before --keep --files --json --quiet --help'
+        ;;
     trim) words='--before --older-than --keep-bytes --keep-records --keep-unread --dry-run --quiet --help' ;;
     *) words='' ;;
     esac
@@ -52,7 +57,7 @@ _firn_options()
 _firn()
 {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local subcommand=${COMP_WORDS[1]} words='' subcommands='append cat tail info verify truncate trim compact repair cursor copy import export pipe help'
+    local subcommand=${COMP_WORDS[1]} words='' subcommands='append cat tail info verify truncate trim compact repair cursor copy import export pipe stream help'
     COMPREPLY=()
     # readline takes '=' as a word of its own: --format = json
     if [[ $current == '=' ]]; then
@@ -66,6 +71,11 @@ _firn()
         ((COMP_CWORD == 2)) && words=$subcommands
     elif [[ $subcommand == pipe && $COMP_CWORD == 2 && $current != -* ]]; then
         words='info read write verify'
+    elif [[ $subcommand == stream && $COMP_CWORD == 2 && $current != -* ]]; then
+        words='append cat info verify trim'
+    elif [[ $subcommand == stream && $COMP_CWORD -gt 3 && -d $previous && $current != -* ]]; then
+        words=$(cd -- "$previous" 2> /dev/null && compgen -G '*.[0-9a-f][0-9a-f][0-9a-f][0-9a-f]-*' |
+            sed 's/\.[^.]*$//' | sort -u)
     elif _firn_is_flag "$subcommand" "$previous" || ! _firn_argument "$previous"; then
         if [[ $current != -* ]]; then
             local kind=-d

@@ -296,12 +296,51 @@ def stack_seeds():
     yield "single-marked", stack_files(single, one)
 
 
+# Steps: appends of so many bytes, of 16 times as many from 0x80 on; 0xf0 grow; 0xf8 close and open.
+def stream_blocks(flags, *steps, blocks=5, damages=(), life=b"\2\40\x83"):
+    return (bytes([flags, blocks - 1, len(steps), *steps, len(damages)]) + b"".join(damages) + life)
+
+
+def stream_seeds():
+    closed, spans, small, large = 1, 2, 4, 8
+    tear, flip, clear, copy, forge, raw, mend, note, turn, drop = (
+        bytes([kind, 0, 0]) for kind in range(10))
+    several = (30, 50, 100, 0x90, 7)
+    yield "empty", stream_blocks(0)
+    yield "closed", stream_blocks(closed, *several)
+    yield "open", stream_blocks(0, *several)
+    yield "small-blocks", stream_blocks(closed | small, *several, blocks=9)
+    yield "large-blocks", stream_blocks(large, *several, 0xb0, 0xb0)
+    yield "spans", stream_blocks(spans, *several, 0x93, 0x93, 90, 5)
+    yield "wastes", stream_blocks(0, *several, 0x93, 0x93, 90, 5)
+    yield "fills", stream_blocks(spans, 80, 80, 0x8a, 80, 80, 9, blocks=3)
+    yield "reopened", stream_blocks(spans, *several, 0xf8, 60, 0xf9, 0x93, 4)
+    for which in range(4):
+        yield f"torn-{which}", stream_blocks(spans, *several, 0x93, damages=[
+            tear + bytes([which, 1, 2, 3, 0, 2, 1])])
+    yield "torn-marking", stream_blocks(spans, 40, 0xf8, 50, damages=[tear + b"\0\3"])
+    yield "torn-closing", stream_blocks(closed, *several, damages=[tear + b"\0\1\0\1"])
+    yield "flipped", stream_blocks(closed, *several, damages=[flip + b"\x90\1"])
+    yield "flipped-open", stream_blocks(0, *several, damages=[flip + b"\x90\1"])
+    yield "note-flipped", stream_blocks(0, *several, damages=[flip + b"\xe0\0"])
+    yield "cleared", stream_blocks(0, *several, damages=[clear])
+    yield "copied", stream_blocks(0, *several, damages=[copy + b"\0\1"])
+    yield "forged", stream_blocks(closed, *several, damages=[forge + b"\1\x14\5"])
+    yield "forged-spill", stream_blocks(closed, *several, damages=[forge + b"\3\0\0\1\1"])
+    yield "raw", stream_blocks(0, *several, damages=[raw + bytes(range(100))])
+    yield "mended", stream_blocks(0, *several, damages=[flip + b"\x05\0", mend])
+    yield "noted", stream_blocks(0, *several, damages=[note + b"\3\x20\4"])
+    yield "turned", stream_blocks(spans, *several, 0x93, 0x93, damages=[turn])
+    yield "dropped", stream_blocks(spans, *several, 0x93, 0x93, damages=[drop])
+
+
 def main():
     root = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "corpus"
     for target, seeds in (("batch", batch_seeds), ("index", index_seeds), ("scan", scan_seeds),
                           ("checkpoint", checkpoint_seeds), ("named", named_seeds),
                           ("recovery", recovery_seeds), ("journal", journal_seeds),
-                          ("unpack", unpack_seeds), ("stack", stack_seeds)):
+                          ("stack", stack_seeds), ("stream", stream_seeds),
+                          ("unpack", unpack_seeds)):
         (root / target).mkdir(parents=True, exist_ok=True)
         for name, data in seeds():
             (root / target / name).write_bytes(data)

@@ -29,7 +29,7 @@
  *   reordered (a later one survives, an earlier one does not). A sector whose content no pending
  *   write changes contributes nothing: zeroing what is zero has no outcomes.
  * - Tears, a class of its own: in one sector, of the bytes that one more write would have changed,
- *   only the first n are new (n of any value), the rest as before.
+ *   only the first n are new (n of any value), the rest as before. Not with whole_sectors.
  * - Size. Changes of a file's size (growing writes, at each 4 KiB on the way; reserve; truncate)
  *   survive up to any point, in the order in which they were issued, independently of data. Bytes
  *   that a survived growth uncovers and no survived write filled are zero. Behind the survived size
@@ -108,6 +108,9 @@ struct firn_faulty_options {
      * number per changed mapping). Otherwise: kept, save in outcome 0 and by chance in random ones.
      */
     bool shared_outcomes;
+    /** A disk that never tears a sector: outcomes have no torn ones, and a write that is cut short,
+     * or fails in the middle, ends where a sector ends. */
+    bool whole_sectors;
 };
 
 /** Creates an empty storage with a root directory "". `options` may be NULL. FIRN_ENOMEM. */

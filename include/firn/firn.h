@@ -3,6 +3,7 @@
 #ifndef FIRN_FIRN_H
 #define FIRN_FIRN_H
 
+#include <firn/blocks.h>
 #include <firn/disk.h>
 #include <firn/env.h>
 #include <firn/error.h>
@@ -14,6 +15,7 @@
 #include <firn/spool.h>
 #include <firn/stack.h>
 #include <firn/stats.h>
+#include <firn/stream.h>
 #include <firn/transfer.h>
 #include <firn/version.h>
 

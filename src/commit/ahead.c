@@ -3,7 +3,7 @@
 
 #include "disk/disk.h"
 
-enum { PAGE = 4096 };
+enum { PAGE = 4096, READ_BYTES = 16 * 1024 };
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -100,14 +100,35 @@ static bool next_claim(const struct ahead_file *space, uint64_t goal, uint64_t *
     return true;
 }
 
+/* FIRN_EEND: there is something else than zeros. */
+static int look_for_zeros(struct firn_file *file, uint64_t from, uint64_t to,
+                          struct firn_error *err)
+{
+    uint8_t bytes[READ_BYTES];
+    for (size_t got = 0; from < to; from += got) {
+        int rc = disk_read_full(file, bytes, least(to - from, READ_BYTES), from, &got, err);
+        if (rc < 0)
+            return rc;
+        if (got == 0)
+            return FIRN_EEND; /* shorter than it was: not the file that it was */
+        for (size_t i = 0; i < got; i++)
+            if (bytes[i] != 0)
+                return FIRN_EEND;
+    }
+    return 0;
+}
+
 static int zero(struct firn_disk *disk, const char *path, uint64_t from, uint64_t to,
-                struct firn_error *err)
+                bool only_zeros, struct firn_error *err)
 {
     struct firn_file *file;
     int rc = disk_open(disk, path, FIRN_OPEN_WRITE, &file, err);
     if (rc < 0)
         return rc;
-    rc = disk_write_zeros(file, from, to - from, 0, err);
+    if (only_zeros)
+        rc = look_for_zeros(file, from, to, err);
+    if (rc == 0)
+        rc = disk_write_zeros(file, from, to - from, 0, err);
     if (rc == 0)
         rc = disk_sync(file, err);
     disk_close(file);
@@ -129,10 +150,12 @@ int ahead_zero_claim(struct ahead *ahead, struct ahead_file *space, struct firn_
     ahead->claim_from = from;
     ahead->claim_to = to;
     pthread_mutex_unlock(&ahead->lock);
-    rc = zero(disk, path, from, to, err);
+    rc = zero(disk, path, from, to, space->only_zeros, err);
     pthread_mutex_lock(&ahead->lock);
     if (rc == 0)
         space->zeroed_end = to;
+    else if (rc == FIRN_EEND)
+        atomic_store(&space->finished, true);
     ahead->claimed = NULL;
     wait_bump_and_wake_all(&ahead->released);
     return rc;

@@ -12,6 +12,9 @@
  * that catches up waits until the claim is released. Writers of large groups
  * (AHEAD_SMALL_GROUP) and those that never sync gain nothing by it.
  *
+ * Where not only the writer knows what lies ahead of it (a file that was there already), a claim is
+ * read first: bytes that are not zero are nobody's to overwrite, and end the zeroing of that file.
+ *
  * The lock may guard what else its owner knows of the space. All but init and done may be called
  * from any thread.
  */
@@ -39,6 +42,7 @@ enum {
 struct ahead_file {
     _Atomic uint64_t reserved_end; /* bytes that may be written */
     atomic_bool finished;          /* it grows no more: nobody reserves or zeroes */
+    bool only_zeros;               /* set before its use: what is not zero stays */
     /* Under the lock: */
     uint64_t zeroed_end;  /* zeros ahead of the writer are durable up to here */
     uint64_t entered_end; /* no claim begins before it: a writer was there */
@@ -75,8 +79,8 @@ void ahead_await_release(struct ahead *ahead);
 /*
  * With the lock, which it lets go: reserves the next claim on the way to `goal` (`limit` at most),
  * then zeroes and syncs it by way of `path`. Waits for another claim first. 0: there may be more to
- * do; FIRN_EEND: the goal is reached, or the file finished. The caller holds what `space`, `file`
- * and `path` belong to.
+ * do; FIRN_EEND: the goal is reached, or the file finished (now, maybe: see only_zeros). The caller
+ * holds what `space`, `file` and `path` belong to.
  */
 int ahead_zero_claim(struct ahead *ahead, struct ahead_file *space, struct firn_disk *disk,
                      const char *path, struct firn_file *file, uint64_t goal, uint64_t limit,

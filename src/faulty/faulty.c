@@ -196,12 +196,18 @@ uint64_t firn_faulty_outcomes(struct firn_faulty *sim)
     return outcomes;
 }
 
+/* Of a settled tree. */
+static uint64_t count_tears(const struct firn_faulty *sim)
+{
+    return sim->options.whole_sectors ? 0 : faulty_crash_tears(&sim->tree);
+}
+
 uint64_t firn_faulty_tears(struct firn_faulty *sim)
 {
     uint64_t tears = 0;
     faulty_enter(sim);
     if (faulty_share_store(sim) == 0 && faulty_tree_settle(&sim->tree) == 0) {
-        tears = faulty_crash_tears(&sim->tree);
+        tears = count_tears(sim);
     }
     faulty_leave(sim);
     return tears;
@@ -216,7 +222,7 @@ static int number_draw(struct firn_faulty *sim, uint64_t which, uint64_t tear,
     if (rc != 0) {
         return rc;
     }
-    if ((which >= outcomes && which != FIRN_FAULTY_ALL) || tear > faulty_crash_tears(&sim->tree)) {
+    if ((which >= outcomes && which != FIRN_FAULTY_ALL) || tear > count_tears(sim)) {
         return FIRN_EINVAL;
     }
     bool all = which == FIRN_FAULTY_ALL || which == outcomes - 1;
@@ -283,6 +289,7 @@ int firn_faulty_restart_random(struct firn_faulty *sim, uint64_t seed, struct fi
         rc = faulty_crash_draw(&sim->tree, seed, sim->options.shared_outcomes, &draw);
     }
     if (rc == 0) {
+        draw.tears = draw.tears && !sim->options.whole_sectors;
         rc = start_anew(sim, &draw);
     }
     faulty_leave(sim);

@@ -183,6 +183,20 @@ static int write_now(struct job *job, size_t *done, struct firn_error *err)
     return rc;
 }
 
+/* As much of `limit` bytes as ends at the end of a sector; where some must be written, the first
+ * sector. */
+static uint64_t whole_sectors(const struct faulty_call *call, uint64_t limit, uint64_t fit)
+{
+    uint64_t end = (call->offset + limit) / FAULTY_SECTOR * FAULTY_SECTOR;
+    if (end > call->offset || limit == 0) {
+        return limit == 0 ? 0 : end - call->offset;
+    }
+    end += FAULTY_SECTOR;
+    return call->fault.what != FIRN_FAULTY_SHORT ? 0
+           : end - call->offset < fit            ? end - call->offset
+                                                 : fit;
+}
+
 /* Begins the call and finds out how much can be written. */
 static int write_begin(struct job *job, struct firn_error *err)
 {
@@ -203,6 +217,9 @@ static int write_begin(struct job *job, struct firn_error *err)
     const struct faulty_node *node = faulty_tree_get(&job->sim->tree, job->file->handle.node);
     uint64_t fit = faulty_space_fit(job->sim, &node->content, call->offset, call->length);
     job->n = faulty_file_limit(call, fit);
+    if (job->sim->options.whole_sectors && job->n < fit) {
+        job->n = whole_sectors(call, job->n, fit);
+    }
     if (fit == 0 && call->length > 0) {
         return faulty_call_fail(call, FIRN_ENOSPC, err);
     }

@@ -27,9 +27,25 @@ def counters(program, folder):
     yield run(program, pipe, "2", "1", "25"), (0, ["3 moves: 95 100 105"])
 
 
+def events(program, folder):
+    yield run(program, folder), (0, [])
+    yield run(program, folder, "opened"), (0, [])
+    yield run(program, folder, "x" * 2000), (1, [])
+    yield run(program, folder, "closed"), (0, [])
+    yield run(program, folder), (0, ["opened", "closed"])
+    part = 64 * (4096 - 48)  # bytes of text in one; three and a half stay
+    lines = [f"{number:6}" + "." * 993 for number in range(4 * part // 1000)]
+    for first in range(0, len(lines), 100):
+        yield run(program, folder, *lines[first:first + 100]), (0, [])
+    status, found = run(program, folder)
+    kept = len(found)
+    yield (status, found), (0, lines[-kept:])
+    yield 2 * part < kept * 1000 <= 3 * part, True
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        for example, program in zip((log, counters), sys.argv[1:]):
+        for example, program in zip((log, counters, events), sys.argv[1:]):
             for found, expected in example(program, folder):
                 if found != expected:
                     print(f"{example.__name__}: {found}, expected {expected}")

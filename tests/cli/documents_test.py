@@ -69,6 +69,12 @@ class Documents(support.CommandTest):
             self.assertEqual(self.complete("firn", "pipe", "read", "ce"), {"cells"})
             self.assertEqual(self.complete("firn", "pipe", "write", "-c", "ce"), {"cells"})
             self.assertEqual(self.complete("firn", "pipe", "write", "-n", "ce"), set())
+        for name in "main.0001-12", "main.0002-12", "old.0009-13", "main.lock":
+            with open(os.path.join(self.top, "events", name), "wb"):
+                pass
+        self.assertEqual(self.complete("firn", "stream", "c"), {"cat"})
+        self.assertEqual(self.complete("firn", "stream", "trim", "-b", "ev"), {"events"})
+        self.assertEqual(self.complete("firn", "stream", "cat", "events", ""), {"main", "old"})
 
 
 if __name__ == "__main__":

@@ -214,6 +214,28 @@ static void nothing_is_claimed_behind_who_enters_it_all(void **state)
     stop(&w);
 }
 
+/* Where what lies ahead is not known, what is not zero stays, and nothing behind it is zeroed. */
+static void a_claim_spares_what_is_not_zero(void **state)
+{
+    (void)state;
+    struct world w;
+    uint8_t *bytes = calloc(1, MIB);
+    assert_non_null(bytes);
+    bytes[300 * KIB] = STALE;
+    start(&w);
+    w.space.only_zeros = true;
+    assert_int_equal(firn_faulty_put(w.faulty, path, bytes, MIB, NULL), 0);
+    atomic_store(&w.space.reserved_end, MIB);
+    assert_int_equal(zero_claim(&w, MIB, MIB, NULL), 0);
+    assert_true(w.space.zeroed_end == AHEAD_CLAIM);
+    assert_int_equal(zero_claim(&w, MIB, MIB, NULL), FIRN_EEND);
+    assert_int_equal(zero_claim(&w, MIB, MIB, NULL), FIRN_EEND);
+    assert_true(w.space.zeroed_end == AHEAD_CLAIM);
+    expect_durable(&w, 300 * KIB, 300 * KIB + 1, STALE);
+    free(bytes);
+    stop(&w);
+}
+
 /* What a failed claim would have zeroed is not taken for zeroed, and can be claimed again. */
 static void a_failed_claim_is_no_claim(void **state)
 {
@@ -399,6 +421,7 @@ int main(void)
         cmocka_unit_test(claims_keep_to_the_limit),
         cmocka_unit_test(claims_lie_ahead_of_the_writer),
         cmocka_unit_test(nothing_is_claimed_behind_who_enters_it_all),
+        cmocka_unit_test(a_claim_spares_what_is_not_zero),
         cmocka_unit_test(a_failed_claim_is_no_claim),
         cmocka_unit_test(a_claim_leaves_errors_to_the_writer),
         cmocka_unit_test(a_writer_waits_for_the_claim_that_it_meets),

@@ -202,12 +202,13 @@ static void try_outcome(struct explore *explore, const void *crashed, uint64_t w
     }
     if (explore->states++ % explore->effort.again == 0)
         start = copy_machine(explore, machine);
-    bool opened = ops->open(machine) == 0;
+    bool seen = !start || !ops->check_read_only || ops->check_read_only(machine);
+    bool opened = seen && ops->open(machine) == 0;
     bool good = opened && ops->check(machine);
     if (good && start)
         recovered = copy_machine(explore, machine);
     ops->close(machine);
-    if (!opened)
+    if (seen && !opened)
         report(explore, crashed, machine, ops->error(machine)->message, which, tear, "");
     else if (!good || !ops->check_life(machine))
         report(explore, crashed, machine, ops->why(machine), which, tear, "");

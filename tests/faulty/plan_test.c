@@ -505,6 +505,66 @@ static void test_slow_calls(void **state)
     firn_faulty_free(sim);
 }
 
+static void test_sectors_that_are_never_torn(void **state)
+{
+    (void)state;
+    const struct firn_faulty_options options = {.whole_sectors = true};
+    static const struct {
+        uint64_t offset, bytes, done;
+    } writes[] = {{0, 30, 0}, {0, 512, 512}, {0, 1500, 1024}, {500, 100, 12}, {100, 411, 0}};
+    static uint8_t bytes[2000];
+    struct firn_faulty *sim = NULL;
+    size_t done = 0;
+    OK(firn_faulty_new(&options, &sim, NULL));
+    struct firn_file *file = file_create(sim, "f");
+    OK(file_reserve(file, 0, 4096));
+    OK(file_sync(file));
+    OK(name_sync_dir(sim, ""));
+    for (size_t i = 0; i < sizeof(writes) / sizeof(writes[0]); i++) {
+        const struct iovec iov = {bytes, sizeof(bytes)};
+        struct firn_faulty_fault fault = {.what = FIRN_FAULTY_FAIL, .bytes = writes[i].bytes};
+        memset(bytes, (int)i + 1, sizeof(bytes));
+        OK(firn_faulty_fail(sim, &fault, NULL, NULL));
+        FAILS(FIRN_EIO, file->ops->writev(file, &iov, 1, writes[i].offset, 0, &done, NULL));
+        assert_int_equal(done, writes[i].done);
+        fault.what = FIRN_FAULTY_SHORT;
+        OK(firn_faulty_fail(sim, &fault, NULL, NULL));
+        OK(file->ops->writev(file, &iov, 1, writes[i].offset, 0, &done, NULL));
+        assert_int_equal((writes[i].offset + done) % 512, 0);
+        assert_true(done > 0 && (done == writes[i].done || writes[i].done == 0));
+    }
+    assert_int_equal(firn_faulty_tears(sim), 0);
+    FAILS(FIRN_EINVAL, firn_faulty_restart_torn(sim, 0, 1, NULL));
+    file_close(file);
+    firn_faulty_free(sim);
+}
+
+/* Draws by chance tear none either: each byte of a sector is as all others. */
+static void test_sectors_are_not_torn_by_chance(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 200; seed++) {
+        const struct firn_faulty_options options = {.whole_sectors = true};
+        struct firn_faulty *sim = NULL;
+        OK(firn_faulty_new(&options, &sim, NULL));
+        struct firn_file *file = file_create(sim, "f");
+        OK(file_fill(file, 'a', 4096, 0));
+        OK(file_sync(file));
+        OK(name_sync_dir(sim, ""));
+        OK(file_fill(file, 'b', 4096, 0));
+        OK(firn_faulty_restart_random(sim, seed, NULL));
+        file_close(file);
+        void *now = NULL;
+        size_t size = 0;
+        OK(firn_faulty_get(sim, "f", FIRN_FAULTY_CURRENT, &now, &size, NULL));
+        for (size_t i = 0; i < size; i++) {
+            assert_int_equal(((uint8_t *)now)[i], ((uint8_t *)now)[i / 512 * 512]);
+        }
+        free(now);
+        firn_faulty_free(sim);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -526,6 +586,8 @@ int main(void)
         cmocka_unit_test(test_misdirected_writes),
         cmocka_unit_test(test_forgotten_writes_and_lying_syncs),
         cmocka_unit_test(test_slow_calls),
+        cmocka_unit_test(test_sectors_that_are_never_torn),
+        cmocka_unit_test(test_sectors_are_not_torn_by_chance),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -171,7 +171,7 @@ static int run_once(struct bench *bench, uint64_t bytes)
     return 0;
 }
 
-int bench_stream(struct bench *bench)
+int bench_pieces(struct bench *bench)
 {
     uint64_t bytes = (bench->quick ? 64u : 1024u) * (uint64_t)MIB;
     int rc = 0;
