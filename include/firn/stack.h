@@ -35,7 +35,8 @@
  *
  * Errors that every change has, beside those named with it: FIRN_EREADONLY, FIRN_ETOOBIG (more
  * bytes than journal_bytes or the pool of buffers allow, or than a file can have), FIRN_ENOSPC,
- * FIRN_ENOMEM, FIRN_EIO, FIRN_EPOISONED, FIRN_ECLOSED. Those that every read has: FIRN_EIO,
+ * FIRN_ENOMEM, FIRN_EIO, FIRN_EPOISONED, FIRN_ECLOSED, and, where the length changes, FIRN_EBUSY (a
+ * slab is open in the stack). Those that every read has: FIRN_EIO,
  * FIRN_EDAMAGED (somebody cut the file meanwhile), FIRN_ENOMEM, FIRN_ECLOSED.
  */
 #ifndef FIRN_STACK_H
