@@ -43,9 +43,21 @@ def events(program, folder):
     yield 2 * part < kept * 1000 <= 3 * part, True
 
 
+def notes(program, folder):
+    file = f"{folder}/notes"
+    yield run(program, file), (0, [])
+    yield run(program, file, "one", "", "three"), (0, [])
+    yield run(program, file), (0, ["three"])
+    yield run(program, file), (0, [""])
+    yield run(program, file, "four"), (0, [])
+    yield run(program, file), (0, ["four"])
+    yield run(program, file), (0, ["one"])
+    yield run(program, file), (0, [])
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        for example, program in zip((log, counters, events), sys.argv[1:]):
+        for example, program in zip((log, counters, events, notes), sys.argv[1:]):
             for found, expected in example(program, folder):
                 if found != expected:
                     print(f"{example.__name__}: {found}, expected {expected}")
