@@ -36,6 +36,7 @@ static const struct entry entries[] = {
     {"stack", bench_stack, "pushes, durable each"},
     {"stack-writers", bench_stack_writers, "many threads pushing, durable each"},
     {"stack-read", bench_stack_read, "reads of a stack at random"},
+    {"slab", bench_slab, "blocks handed out and taken back, durable each"},
     {"stream-append", bench_stream_append, "appends to a stream, durable each"},
     {"stream-read", bench_stream_read, "all of a stream, from memory"},
     {"stream-open", bench_stream_open, "opening a stream, with and without a look at every block"},

@@ -64,6 +64,7 @@ int bench_pipe_applied(struct bench *bench);
 int bench_stack(struct bench *bench);
 int bench_stack_writers(struct bench *bench);
 int bench_stack_read(struct bench *bench);
+int bench_slab(struct bench *bench);
 int bench_stream_append(struct bench *bench);
 int bench_stream_read(struct bench *bench);
 int bench_stream_open(struct bench *bench);

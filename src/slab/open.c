@@ -84,7 +84,7 @@ static int check_block_size(const struct firn_stack *stack, uint64_t block_size,
 int firn_slab_create(struct firn_stack *stack, uint64_t block_size, struct firn_slab **out,
                      struct firn_error *err)
 {
-    struct firn_slab *slab;
+    struct firn_slab *slab = NULL;
     struct creation creation;
     int rc = check_block_size(stack, block_size, err);
     if (rc == 0)
@@ -120,7 +120,7 @@ static int look(void *arg, struct firn_stack *stack, uint64_t length,
 
 int firn_slab_open(struct firn_stack *stack, struct firn_slab **out, struct firn_error *err)
 {
-    struct firn_slab *slab;
+    struct firn_slab *slab = NULL;
     int rc = new_slab(stack, &slab, err);
     return rc == 0 ? finish(slab, stack_observe(stack, look, slab, err), out) : rc;
 }
