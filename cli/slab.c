@@ -114,7 +114,7 @@ static int info_of(struct slab_call *call)
 
 /* ---- check ------------------------------------------------------------------------------ */
 
-static void put_check_json(const struct slab_call *call, const struct firn_slab_check *check,
+static void put_check_json(const struct slab_call *call, const struct firn_slab_findings *check,
                            const char *finding)
 {
     put_name(call->file);
@@ -129,7 +129,7 @@ static void put_check_json(const struct slab_call *call, const struct firn_slab_
     fputs("}\n", stdout);
 }
 
-static void put_check(const struct firn_slab_check *check, bool is_well)
+static void put_check(const struct firn_slab_findings *check, bool is_well)
 {
     char text[2][FIGURES_SIZE];
     printf("%s of %llu bytes, %s: %s\n", figures_count(text[0], check->blocks, "block", "blocks"),
@@ -141,7 +141,7 @@ static void put_check(const struct firn_slab_check *check, bool is_well)
 static int check_stack(struct slab_call *call)
 {
     struct firn_error err = {0};
-    struct firn_slab_check check;
+    struct firn_slab_findings check;
     int result = firn_slab_check(call->stack, NULL, &check, &err);
     if (result && result != FIRN_EDAMAGED)
         return fail(&err);

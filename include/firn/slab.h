@@ -179,7 +179,7 @@ struct firn_slab_info {
 FIRN_API void firn_slab_get_info(struct firn_slab *slab, struct firn_slab_info *info);
 
 /** What firn_slab_check found. */
-struct firn_slab_check {
+struct firn_slab_findings {
     uint64_t block_size;    /**< bytes; 0: the header cannot be read, and the rest is 0 */
     uint64_t blocks;        /**< all there are */
     uint64_t free_blocks;   /**< in the list, as far as it can be followed */
@@ -214,7 +214,7 @@ struct firn_slab_live {
  * no slab. FIRN_ENOMEM, and the errors of reading.
  */
 FIRN_API int firn_slab_check(struct firn_stack *stack, const struct firn_slab_live *live,
-                             struct firn_slab_check *check, struct firn_error *err);
+                             struct firn_slab_findings *check, struct firn_error *err);
 
 #ifdef __cplusplus
 }

@@ -5,7 +5,7 @@
 struct look {
     struct free_map free, live;
     uint64_t block_size, end;
-    struct firn_slab_check *check;
+    struct firn_slab_findings *check;
 };
 
 static int look_at_list(void *arg, struct firn_stack *stack, uint64_t length,
@@ -96,10 +96,10 @@ static void find_leaks(const struct look *look, const struct firn_slab_live *liv
 }
 
 int firn_slab_check(struct firn_stack *stack, const struct firn_slab_live *live,
-                    struct firn_slab_check *check, struct firn_error *err)
+                    struct firn_slab_findings *check, struct firn_error *err)
 {
     struct look look = {.check = check};
-    *check = (struct firn_slab_check){0};
+    *check = (struct firn_slab_findings){0};
     int rc = stack_observe(stack, look_at_list, &look, err);
     if (rc == 0 && live) {
         rc = enter_slices(stack, &look, live, err);

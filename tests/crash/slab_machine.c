@@ -216,7 +216,7 @@ static bool find_state(struct slab_machine *machine)
 static bool check_blocks(struct slab_machine *machine)
 {
     const struct firn_slab_live live = {.slices = machine->held.live, .count = machine->held.count};
-    struct firn_slab_check check;
+    struct firn_slab_findings check;
     struct firn_slab_info info;
     if (firn_slab_check(machine->stack, &live, &check, &machine->err) < 0)
         return wrong(machine, "check: %s", machine->err.message);

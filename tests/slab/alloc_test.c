@@ -156,7 +156,7 @@ static int change(struct work *work, char step, struct firn_slab_slice *held)
 static void check_slab(struct work *work)
 {
     struct firn_slab_live live = {.slices = work->held, .count = SLOTS};
-    struct firn_slab_check check;
+    struct firn_slab_findings check;
     for (int i = 0; i < SLOTS; i++)
         if (work->held[i].length == 0)
             work->held[i].offset = 0;
@@ -202,7 +202,7 @@ static void every_allocation_fails(void **state)
     alloc_paused = true;
     for (bool failed = true; failed;) {
         struct work work = {.poisoned = false};
-        struct firn_slab_check check;
+        struct firn_slab_findings check;
         failing = ++at;
         assert_int_equal(firn_disk_memory_new(&work.disk, NULL), 0);
         alloc_fail_in = (int)at;

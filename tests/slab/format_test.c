@@ -161,7 +161,7 @@ static void the_references_file_reads_as_listed(void **state)
     fixture_open(f);
     struct firn_slab *slab = slab_open(f);
     const struct firn_slab_live live = {.slices = reference->slices, .count = reference->count};
-    struct firn_slab_check check;
+    struct firn_slab_findings check;
     OK(firn_slab_check(f->stack, &live, &check, &f->err));
     assert_int_equal(check.block_size, 32);
     assert_int_equal(check.leaked_blocks, 0);

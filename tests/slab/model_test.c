@@ -12,7 +12,7 @@ enum { STEPS = 300, MOST = 40000 };
 static void check(struct fixture *f, const struct slab_model *model)
 {
     const struct firn_slab_live live = {.slices = model->live, .count = model->count};
-    struct firn_slab_check check;
+    struct firn_slab_findings check;
     expect(f, model->content.bytes, (size_t)model->content.length);
     OK(firn_slab_check(f->stack, &live, &check, &f->err));
     assert_int_equal(check.leaked_blocks, 0);

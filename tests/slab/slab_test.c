@@ -148,7 +148,7 @@ static void a_slab_takes_a_journal_or_only_reads(void **state)
         FAILS(firn_slab_alloc(slab, 1, &other, &f->err), FIRN_EREADONLY);
         FAILS(firn_slab_dealloc(slab, slice, &f->err), FIRN_EREADONLY);
         FAILS(firn_slab_write(slab, slice, 0, "x", 1, &f->err), FIRN_EREADONLY);
-        struct firn_slab_check check;
+        struct firn_slab_findings check;
         OK(firn_slab_check(f->stack, NULL, &check, &f->err));
         assert_int_equal(check.blocks, 1);
         firn_slab_close(slab);

@@ -41,7 +41,7 @@ static void no_block_has_two_owners(void **state)
 {
     struct fixture *f = *state;
     struct shared *shared = calloc(1, sizeof *shared);
-    struct firn_slab_check check;
+    struct firn_slab_findings check;
     struct firn_slab_live live = {0};
     struct firn_stack_info info;
     *shared = (struct shared){.f = f, .slab = slab_create(f, 16)};
@@ -91,7 +91,7 @@ static void who_is_last_changes_all_the_time(void **state)
 {
     struct fixture *f = *state;
     struct shared *shared = calloc(1, sizeof *shared);
-    struct firn_slab_check check;
+    struct firn_slab_findings check;
     struct firn_slab_live live = {0};
     *shared = (struct shared){.f = f, .slab = slab_create(f, 16)};
     threads_run(RESIZERS, resize_often, shared);
@@ -109,7 +109,7 @@ static void everything(struct shared *shared, unsigned number)
     static const uint64_t lengths[] = {10, 40, 0, 16};
     struct firn_slab_slice slices[4];
     struct firn_slab_info info;
-    struct firn_slab_check check;
+    struct firn_slab_findings check;
     THREAD_CHECK(firn_slab_alloc_many(shared->slab, lengths, 4, slices, NULL) == 0);
     THREAD_CHECK(firn_slab_write(shared->slab, slices[1], number, "x", 1, NULL) == 0);
     firn_slab_get_info(shared->slab, &info);

@@ -198,7 +198,7 @@ static void check_finds_what_is_lost(void **state)
     struct firn_slab_slice slices[4] = {d, {0, 0}, b, c};
     struct leaks leaks = {.count = 0};
     struct firn_slab_live live = {slices, 4, note_leak, &leaks};
-    struct firn_slab_check check;
+    struct firn_slab_findings check;
     slab_dealloc(f, slab, b);
     OK(firn_slab_check(f->stack, NULL, &check, &f->err));
     assert_int_equal(check.blocks, 8);
@@ -234,7 +234,7 @@ static void a_broken_list_is_found(void **state)
     struct fixture *f = *state;
     struct firn_slab *slab = slab_create(f, 16);
     struct firn_slab_slice slices[3];
-    struct firn_slab_check check;
+    struct firn_slab_findings check;
     for (int i = 0; i < 3; i++)
         slices[i] = slab_alloc(f, slab, 1);
     OK(firn_slab_dealloc_many(slab, slices, 3, &f->err));
