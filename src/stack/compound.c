@@ -10,9 +10,8 @@ struct compound {
     uint64_t offset, length;
     const void *expected, *bytes;
     size_t size;
-    uint64_t bytes_wide; /* where they have no memory */
-    void *old;
-    size_t cut;
+    uint64_t zeros, cut;
+    void *old; /* what is read */
     bool done;
     firn_stack_replace_fn *replace;
     firn_stack_process_fn *process;
@@ -55,7 +54,7 @@ static int decide_splice(void *arg, struct firn_stack *stack, uint64_t length,
     struct compound *compound = arg;
     change->cut = compound->cut;
     append(compound, change, compound->bytes, compound->size);
-    return read_tail(stack, length, compound->old, compound->cut, err);
+    return read_tail(stack, length, compound->old, (size_t)compound->cut, err);
 }
 
 int firn_stack_splice(struct firn_stack *stack, void *removed, size_t cut, const void *bytes,
@@ -81,7 +80,7 @@ static int decide_try(void *arg, struct firn_stack *stack, uint64_t length,
     if (!compound->done)
         return STACK_NOTHING;
     change->cut = compound->cut;
-    change->append_zeros = compound->bytes_wide;
+    change->append_zeros = compound->zeros;
     append(compound, change, compound->bytes, compound->size);
     return 0;
 }
@@ -105,7 +104,7 @@ int firn_stack_try_extend(struct firn_stack *stack, uint64_t length, const void 
 int firn_stack_try_extend_zeros(struct firn_stack *stack, uint64_t length, uint64_t bytes,
                                 bool *done, struct firn_error *err)
 {
-    struct compound compound = {.length = length, .bytes_wide = bytes};
+    struct compound compound = {.length = length, .zeros = bytes};
     return try_change(stack, &compound, done, err);
 }
 
@@ -181,10 +180,10 @@ static int decide_replace(void *arg, struct firn_stack *stack, uint64_t length,
     struct compound *compound = arg;
     const void *bytes = NULL;
     size_t size = 0;
-    int rc = read_tail(stack, length, compound->old, compound->cut, err);
+    int rc = read_tail(stack, length, compound->old, (size_t)compound->cut, err);
     if (rc < 0)
         return rc;
-    rc = compound->replace(compound->arg, compound->old, compound->cut, &bytes, &size);
+    rc = compound->replace(compound->arg, compound->old, (size_t)compound->cut, &bytes, &size);
     if (rc != 0)
         return ended(stack, rc, err);
     change->cut = compound->cut;
