@@ -95,8 +95,8 @@ FIRN_API int firn_stack_open(const char *path, const struct firn_stack_options *
 /**
  * Brings the file up to date, makes it a plain one, and releases the handle in any case. Calls
  * under way in other threads end, with FIRN_ECLOSED if need be; close returns after them. Readers
- * must be closed before. The result says whether the file is plain: FIRN_EPOISONED, FIRN_EIO,
- * FIRN_ENOMEM otherwise (opening anew finds what was acknowledged). NULL is fine.
+ * and a slab must be closed before. The result says whether the file is plain: FIRN_EPOISONED,
+ * FIRN_EIO, FIRN_ENOMEM otherwise (opening anew finds what was acknowledged). NULL is fine.
  */
 FIRN_API int firn_stack_close(struct firn_stack *stack, struct firn_error *err);
 

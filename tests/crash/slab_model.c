@@ -308,6 +308,8 @@ static int grow(struct work *work, bool last)
     if (!choose(work, 1, last, &slice))
         return 0;
     uint64_t blocks = blocks_of(work->before, slice.length);
+    if (blocks > MOST_BLOCKS)
+        return 0; /* it would not fit in one change in the end */
     return change(work, slice, some_length(work, blocks + 1, blocks + 2));
 }
 

@@ -7,7 +7,7 @@
 #include "lib/prng.h"
 #include "slab_fixture.h"
 
-enum { STEPS = 300, MOST = 40000 };
+enum { STEPS = 1000, BLOCKS_MOST = 40 };
 
 static void check(struct fixture *f, const struct slab_model *model)
 {
@@ -21,11 +21,11 @@ static void check(struct fixture *f, const struct slab_model *model)
 static void step(struct fixture *f, struct firn_slab *slab, struct slab_model *model,
                  struct prng *prng, uint64_t number)
 {
-    static const char operations[] = SLAB_OPERATIONS "nnFFff";
+    static const char operations[] = SLAB_OPERATIONS "nnFFwwwwweeeeegg";
     char operation = operations[prng_below(prng, sizeof operations - 1)];
     const char *why;
     struct slab_model after;
-    if (model->content.length > MOST)
+    if (model->content.length > BLOCKS_MOST * model->block_size)
         operation = prng_below(prng, 2) ? 'l' : 'F';
     OK(slab_operate(slab, operation, number, model, &after, &why, &f->err));
     if (why)

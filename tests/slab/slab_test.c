@@ -173,14 +173,14 @@ static void nothing_is_an_empty_slice(void **state)
 static void a_freed_block_is_the_next_one(void **state)
 {
     struct fixture *f = *state;
-    struct firn_slab *slab = slab_create(f, 8);
-    struct firn_slab_slice slice = slab_alloc(f, slab, 8);
+    struct firn_slab *slab = slab_create(f, 16);
+    struct firn_slab_slice slice = slab_alloc(f, slab, 16);
     slab_fill(f, slab, slice, 0xaa);
     slab_dealloc(f, slab, slice);
     slab_expect(slab, 1, 1);
     struct firn_slab_slice again = slab_alloc(f, slab, 7);
     assert_int_equal(again.offset, slice.offset);
-    slab_expect_bytes(f, slab, slice, 0, 8, 0);
+    slab_expect_bytes(f, slab, slice, 0, 16, 0);
     slab_expect(slab, 1, 0);
     firn_slab_close(slab);
 }

@@ -280,6 +280,31 @@ static void many_blocks_are_free(void **state)
     firn_slab_close(slab);
 }
 
+/* Upwards, and downwards; also where a link lies in two of the pieces in which opening reads. */
+static void a_long_list_comes_back(void **state)
+{
+    enum { COUNT = 1000 };
+    static uint64_t lengths[COUNT];
+    static struct firn_slab_slice slices[COUNT], again[COUNT];
+    struct fixture *f = *state;
+    struct firn_slab *slab = slab_create(f, 9);
+    for (int i = 0; i < COUNT; i++)
+        lengths[i] = 9;
+    OK(firn_slab_alloc_many(slab, lengths, COUNT, slices, &f->err));
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < COUNT; i++)
+            OK(firn_slab_write(slab, slices[i], 0, "123456789", 9, &f->err));
+        OK(firn_slab_dealloc_many(slab, slices, COUNT, &f->err));
+        slab_reopen(f, &slab);
+        slab_expect(slab, COUNT, COUNT);
+        OK(firn_slab_alloc_many(slab, lengths, COUNT, again, &f->err));
+        for (int i = 0; i < COUNT; i++)
+            assert_int_equal(again[i].offset, slices[COUNT - 1 - i].offset);
+        memcpy(slices, again, sizeof slices);
+    }
+    firn_slab_close(slab);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +318,7 @@ int main(void)
         TEST_IN(check_finds_what_is_lost, in_memory),
         TEST_IN(a_broken_list_is_found, in_memory),
         TEST_IN(many_blocks_are_free, in_memory),
+        TEST_IN(a_long_list_comes_back, in_memory),
     };
     return cmocka_run_group_tests_name("slab/use", tests, NULL, NULL);
 }
