@@ -296,6 +296,36 @@ def stack_seeds():
     yield "single-marked", stack_files(single, one)
 
 
+# The list: blocks that are put in front of it, one after the other.
+def slab_blocks(size, blocks, *free, pokes=(), tail=0, life=None):
+    if life is None:
+        life = (bytes([9]) + b"\2\1\x28\0" + b"\2\2\x90\1" + b"\2\3\5\0" + b"\2\1\x80\0" +
+                b"\0\x30\0\5" + b"\2\2\x09\0" + b"\1\2" + b"\2\4\x40\0" + b"\0\x38\0\x30")
+    return (bytes([0, size - 8, blocks, len(free), *free, len(pokes)]) +
+            b"".join(struct.pack("<HB", at, value) for at, value in pokes) + bytes([tail]) + life)
+
+
+def slab_seeds():
+    yield "new", slab_blocks(16, 0)
+    yield "blocks", slab_blocks(16, 20)
+    yield "list", slab_blocks(8, 20, 3, 4, 5, 19, 0)
+    yield "large-blocks", slab_blocks(200, 5, 4, 2)
+    yield "cycle", slab_blocks(32, 9, 1, 2, 1)
+    yield "bad-link", slab_blocks(16, 9, 1, 2, pokes=[(64, 0x31)])
+    yield "far-link", slab_blocks(16, 9, 1, 2, pokes=[(84, 1)])
+    yield "bad-head", slab_blocks(16, 9, 1, 2, pokes=[(40, 1)])
+    yield "bad-size", slab_blocks(16, 9, pokes=[(32, 7)])
+    yield "other-size", slab_blocks(16, 9, pokes=[(32, 48)])
+    yield "huge-size", slab_blocks(16, 0, pokes=[(39, 1)])
+    yield "impossible-size", slab_blocks(16, 0, pokes=[(39, 0x80)])
+    yield "other-magic", slab_blocks(16, 9, pokes=[(24, 1)])
+    yield "later-patch", slab_blocks(16, 9, 5, pokes=[(30, 9)])
+    yield "uneven-end", slab_blocks(16, 9, 5, tail=7)
+    yield "empty", b"\7"
+    yield "short", b"\7" + bytes(47)
+    yield "other", b"\7" + bytes(range(100))
+
+
 # Steps: appends of so many bytes, of 16 times as many from 0x80 on; 0xf0 grow; 0xf8 close and open.
 def stream_blocks(flags, *steps, blocks=5, damages=(), life=b"\2\40\x83"):
     return (bytes([flags, blocks - 1, len(steps), *steps, len(damages)]) + b"".join(damages) + life)
@@ -339,7 +369,7 @@ def main():
     for target, seeds in (("batch", batch_seeds), ("index", index_seeds), ("scan", scan_seeds),
                           ("checkpoint", checkpoint_seeds), ("named", named_seeds),
                           ("recovery", recovery_seeds), ("journal", journal_seeds),
-                          ("stack", stack_seeds), ("stream", stream_seeds),
+                          ("slab", slab_seeds), ("stack", stack_seeds), ("stream", stream_seeds),
                           ("unpack", unpack_seeds)):
         (root / target).mkdir(parents=True, exist_ok=True)
         for name, data in seeds():
