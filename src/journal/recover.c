@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "journal/chain.h"
 
-enum { REWRITE_BYTES = 256 * 1024, TAIL_MOST = 8192 };
+enum { REWRITE_BYTES = 256 * 1024, TAIL_MOST = 8192, ZEROS_LEAST = 1024 * 1024 };
 
 /* ---- reading ---- */
 
@@ -145,6 +145,15 @@ static bool is_our_mark(const struct journal *journal, const uint8_t *nonce)
                                journal->state.nonce);
 }
 
+/*
+ * A growth of a file that others use too says what all its bytes are: the file needs no more than
+ * it had before the first record. Else the growth was made before the record.
+ */
+static uint64_t least_size(const struct journal *journal)
+{
+    return journal->kind->settle ? journal->state.from.length : journal->indexed.length;
+}
+
 static int check_pending(struct journal *journal, uint64_t size, struct firn_error *err)
 {
     uint8_t nonce[JOURNAL_NONCE];
@@ -160,7 +169,7 @@ static int check_pending(struct journal *journal, uint64_t size, struct firn_err
                    : mismatch(journal, "not marked, though changes of it are pending", err);
     if (rc == 0 && !is_our_mark(journal, nonce))
         return mismatch(journal, "marked by another journal", err);
-    if (rc == 0 && size < length)
+    if (rc == 0 && size < least_size(journal))
         return mismatch(journal, "too short", err);
     return rc;
 }
@@ -211,6 +220,42 @@ static int rewrite(struct journal *journal, struct firn_error *err)
     return rc;
 }
 
+/* ---- zeros ---- */
+
+/* From there on what the records leave is zeros. */
+static uint64_t zeros_from(const struct journal *journal)
+{
+    uint64_t end = journal->state.from.length;
+    struct extent_cursor cursor;
+    bool more = extents_find(&journal->durable, 0, &cursor);
+    for (; more; more = extents_next(&cursor)) {
+        struct extent extent = extents_get(&cursor);
+        if (extent.position < ZEROS_FROM && extent.to > end)
+            end = extent.to;
+    }
+    return end < journal->indexed.length ? end : journal->indexed.length;
+}
+
+/*
+ * Many zeros at the end are there at once where the file is cut before them, and has its space set
+ * aside again. A crash in between leaves it short, and the next recovery goes on.
+ */
+static int make_zeros(struct journal *journal, struct firn_error *err)
+{
+    uint64_t size, from = zeros_from(journal), length = journal->indexed.length;
+    if (!journal->kind->settle)
+        return 0;
+    int rc = disk_size_of(journal->main, &size, err);
+    if (rc == 0 && length - from >= ZEROS_LEAST) {
+        rc = size > from ? disk_truncate(journal->main, from, err) : 0;
+        journal->apply.fresh = size = from;
+    }
+    if (rc < 0 || size >= length)
+        return rc;
+    rc = journal->kind->reserve(journal->owner, journal->main, length, err);
+    return rc == 0 ? disk_sync(journal->main, err) : rc;
+}
+
 /* A crash while it was closed may have left one slot torn, or the records, which count no more. */
 static int leave_clean(struct journal *journal, struct firn_error *err)
 {
@@ -239,6 +284,8 @@ static int finish(struct journal *journal, struct firn_error *err)
     if (rc == 0)
         rc = journal->kind->mark(journal->owner, journal->main, journal->indexed.length, same.nonce,
                                  err);
+    if (rc == 0)
+        rc = make_zeros(journal, err);
     if (rc == 0)
         rc = apply_all(journal, err);
     return rc == 0 ? life_end(journal, err) : rc;

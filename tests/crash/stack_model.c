@@ -119,9 +119,9 @@ static int push(struct work *work, uint64_t size)
     return rc;
 }
 
-static int extend(struct work *work)
+static int extend(struct work *work, uint64_t size)
 {
-    uint64_t size = up_to(work, SOME), offset = UINT64_MAX;
+    uint64_t offset = UINT64_MAX;
     resize(work->after, work->before->length + size);
     int rc = firn_stack_extend(work->stack, size, &offset, work->err);
     expect(work, rc < 0 || offset == work->before->length, "extended somewhere else");
@@ -357,7 +357,9 @@ static int operate(struct work *work, char operation)
     case 'M':
         return push(work, MUCH);
     case 'x':
-        return extend(work);
+        return extend(work, up_to(work, SOME));
+    case 'Z':
+        return extend(work, (1 << 20) + up_to(work, PAGES));
     case 'o':
         return pop(work);
     case 'd':

@@ -3,11 +3,12 @@
  * What a stack must hold, and every change that can be made of it, by letter: done to a stack, and
  * to bytes in memory. What a call gives back is compared at once.
  *
- * At the end: p push few bytes, P push pages; x extend; o pop; d discard; a atrunc; S splice, which
- * makes it longer or shorter; e try_extend; f try_extend_zeros; D try_discard; r replace. In place:
- * s set; z zero; w swap; c cas; R process. All at once: m cut, append, and several ranges that
- * overlap. M as much as a journal of 64 KiB takes. What changes nothing: E a try_extend with
- * another length; C a cas with other bytes; n pop of more than there is; N a replace that is ended.
+ * At the end: p push few bytes, P push pages; x extend, Z by a MiB; o pop; d discard; a atrunc; S
+ * splice, which makes it longer or shorter; e try_extend; f try_extend_zeros; D try_discard; r
+ * replace. In place: s set; z zero; w swap; c cas; R process. All at once: m cut, append, and
+ * several ranges that overlap. M as much as a journal of 64 KiB takes. What changes nothing: E a
+ * try_extend with another length; C a cas with other bytes; n pop of more than there is; N a
+ * replace that is ended.
  */
 #ifndef TESTS_CRASH_STACK_MODEL_H
 #define TESTS_CRASH_STACK_MODEL_H

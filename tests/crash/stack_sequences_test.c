@@ -25,9 +25,9 @@ enum { DEADLOCK_S = 270 };
 
 /*
  * A stack within a page, and one of several; one that needs more space than is set aside, and a
- * journal that is not applied then; a ring that is about to turn; one that is created by
- * the first operation; and one without a journal, where single sectors do not tear: it relies on
- * that, and changes in place may be torn.
+ * journal that is not applied then; growth by many zeros; a ring that is about to turn; one that is
+ * created by the first operation; and one without a journal, where single sectors do not tear: it
+ * relies on that, and changes in place may be torn.
  */
 struct scene {
     const char *name;
@@ -43,6 +43,7 @@ static const struct scene scenes[] = {
     {"created", {0, 0, false}, "", "pxomk", 1, false},
     {"pages", {12000, 0, false}, "pkp", STACK_OPERATIONS "bk", 5, false},
     {"grows", {56000, 1 << 20, false}, "o", "MPxodk", 2, false},
+    {"zeros", {3000, 1 << 20, false}, "p", "Zpodk", 3, false},
     {"ring", {12000, 0, false}, "MMp", "Mpodmbk", 2, false},
     {"single", {0, 0, true}, "ppk", "pPxodefDEnk", 1, true},
 };

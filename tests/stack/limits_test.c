@@ -102,6 +102,41 @@ static void the_usual_limit_is_large(void **state)
     free(bytes);
 }
 
+/* Neither when they are made, nor by recovery, nor at the end. */
+static void many_zeros_are_not_written(void **state)
+{
+    enum { MANY = 32 << 20 };
+    struct fixture *f = *state;
+    const struct firn_faulty_fault fault = {
+        .what = FIRN_FAULTY_FAIL,
+        .ops = FIRN_FAULTY_WRITE | FIRN_FAULTY_WRITE_DURABLE,
+        .path = f->path,
+        .offset = MANY / 2,
+        .length = 1,
+        .code = FIRN_EIO,
+        .times = FIRN_FAULTY_ALWAYS,
+    };
+    uint8_t bytes[100];
+    OK(firn_stack_push(f->stack, "abc", 3, NULL, &f->err));
+    OK(firn_faulty_fail(f->faulty, &fault, NULL, &f->err));
+    for (int round = 0; round < 2; round++) {
+        OK(firn_stack_extend(f->stack, MANY, NULL, &f->err));
+        if (round == 0)
+            fixture_kill(f);
+        else
+            fixture_close(f);
+        fixture_open(f);
+        assert_int_equal(firn_stack_length(f->stack), 3 + MANY);
+        OK(firn_stack_get(f->stack, MANY / 2, bytes, sizeof bytes, &f->err));
+        for (size_t i = 0; i < sizeof bytes; i++)
+            assert_int_equal(bytes[i], 0);
+        OK(firn_stack_get(f->stack, 0, bytes, 3, &f->err));
+        assert_memory_equal(bytes, "abc", 3);
+        OK(firn_stack_discard(f->stack, MANY, &f->err));
+        fixture_reopen(f);
+    }
+}
+
 /* ---- a full disk ---- */
 
 static void a_full_disk_passes(void **state)
@@ -219,6 +254,7 @@ int main(void)
         TEST_IN(one_change_has_a_limit, in_memory),
         TEST_IN(so_has_the_number_of_places, in_memory),
         TEST_IN(the_usual_limit_is_large, in_memory),
+        TEST_IN(many_zeros_are_not_written, in_simulator),
         TEST_IN(a_full_disk_passes, in_simulator),
         TEST_IN(a_full_disk_passes, single_simulator),
         TEST_IN(a_failed_write_poisons, in_simulator),
