@@ -145,13 +145,35 @@ static bool is_our_mark(const struct journal *journal, const uint8_t *nonce)
                                journal->state.nonce);
 }
 
-/*
- * A growth of a file that others use too says what all its bytes are: the file needs no more than
- * it had before the first record. Else the growth was made before the record.
- */
+/* What the records say of the bytes that the file did not have before the first of them. */
+struct tail {
+    uint64_t needed; /* behind the last one that no record has: so long must the file be */
+    uint64_t zeros;  /* from there on all are zeros */
+};
+
+static struct tail look_at_tail(const struct journal *journal)
+{
+    uint64_t at = journal->state.from.length, length = journal->indexed.length;
+    struct tail tail = {at, at};
+    struct extent_cursor cursor;
+    bool more = extents_find(&journal->durable, at, &cursor);
+    for (; more && at < length; more = extents_next(&cursor)) {
+        struct extent extent = extents_get(&cursor);
+        if (extent.from > at)
+            tail.needed = tail.zeros = extent.from;
+        if (extent.position < ZEROS_FROM)
+            tail.zeros = extent.to;
+        at = extent.to;
+    }
+    if (at < length)
+        tail.needed = tail.zeros = length;
+    return tail;
+}
+
+/* Others, which make a growth before its record, have the file as long as that says. */
 static uint64_t least_size(const struct journal *journal)
 {
-    return journal->kind->settle ? journal->state.from.length : journal->indexed.length;
+    return journal->kind->settle ? look_at_tail(journal).needed : journal->indexed.length;
 }
 
 static int check_pending(struct journal *journal, uint64_t size, struct firn_error *err)
@@ -222,31 +244,17 @@ static int rewrite(struct journal *journal, struct firn_error *err)
 
 /* ---- zeros ---- */
 
-/* From there on what the records leave is zeros. */
-static uint64_t zeros_from(const struct journal *journal)
-{
-    uint64_t end = journal->state.from.length;
-    struct extent_cursor cursor;
-    bool more = extents_find(&journal->durable, 0, &cursor);
-    for (; more; more = extents_next(&cursor)) {
-        struct extent extent = extents_get(&cursor);
-        if (extent.position < ZEROS_FROM && extent.to > end)
-            end = extent.to;
-    }
-    return end < journal->indexed.length ? end : journal->indexed.length;
-}
-
 /*
  * Many zeros at the end are there at once where the file is cut before them, and has its space set
  * aside again. A crash in between leaves it short, and the next recovery goes on.
  */
 static int make_zeros(struct journal *journal, struct firn_error *err)
 {
-    uint64_t size, from = zeros_from(journal), length = journal->indexed.length;
+    uint64_t size, from = look_at_tail(journal).zeros, length = journal->indexed.length;
     if (!journal->kind->settle)
         return 0;
     int rc = disk_size_of(journal->main, &size, err);
-    if (rc == 0 && length - from >= ZEROS_LEAST) {
+    if (rc == 0 && from < length && length - from >= ZEROS_LEAST) {
         rc = size > from ? disk_truncate(journal->main, from, err) : 0;
         journal->apply.fresh = size = from;
     }
