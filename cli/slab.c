@@ -10,6 +10,7 @@
 #include "options.h"
 #include "output.h"
 #include "report.h"
+#include "slab_list.h"
 #include "subcommands.h"
 
 static const char name[] = "slab";
@@ -17,6 +18,7 @@ static const char name[] = "slab";
 struct slab_call {
     bool json, quiet;
     const char *file;
+    const char *live; /* the list; NULL: none */
     struct firn_stack *stack;
 };
 
@@ -121,6 +123,11 @@ static void put_check_json(const struct slab_call *call, const struct firn_slab_
     put_field("block_bytes", check->block_size);
     put_field("blocks", check->blocks);
     put_field("free_blocks", check->free_blocks);
+    if (call->live) {
+        put_field("live_blocks", check->live_blocks);
+        put_field("leaked_blocks", check->leaked_blocks);
+        put_field("bad_slices", check->bad_slices);
+    }
     fputs(",\"finding\":", stdout);
     if (finding)
         json_put_string(stdout, finding, strlen(finding));
@@ -129,47 +136,82 @@ static void put_check_json(const struct slab_call *call, const struct firn_slab_
     fputs("}\n", stdout);
 }
 
-static void put_check(const struct firn_slab_findings *check, bool is_well)
+static const char *verdict(const struct firn_slab_findings *check)
 {
-    char text[2][FIGURES_SIZE];
-    printf("%s of %llu bytes, %s: %s\n", figures_count(text[0], check->blocks, "block", "blocks"),
-           (unsigned long long)check->block_size,
-           figures_count(text[1], check->free_blocks, "free one", "free ones"),
-           is_well ? "all is well" : "the rest of the list is lost");
+    if (check->cycle || check->bad_link)
+        return "the rest of the list is lost";
+    if (check->bad_slices)
+        return "slices that can't be";
+    return check->leaked_blocks ? "some have no owner" : "all is well";
 }
 
-static int check_stack(struct slab_call *call)
+static void put_check(const struct slab_call *call, const struct firn_slab_findings *check)
+{
+    char text[3][FIGURES_SIZE];
+    printf("%s of %llu bytes, %s", figures_count(text[0], check->blocks, "block", "blocks"),
+           (unsigned long long)check->block_size,
+           figures_count(text[1], check->free_blocks, "free one", "free ones"));
+    if (call->live)
+        printf(", %llu in slices, %llu leaked, %s", (unsigned long long)check->live_blocks,
+               (unsigned long long)check->leaked_blocks,
+               figures_count(text[2], check->bad_slices, "bad slice", "bad slices"));
+    printf(": %s\n", verdict(check));
+}
+
+/* While the lines are for people. */
+static void put_leaked(void *arg, struct firn_slab_slice leaked)
+{
+    const struct slab_call *call = arg;
+    if (!call->json)
+        printf("%s: %llu bytes at byte %llu are leaked\n", call->file,
+               (unsigned long long)leaked.length, (unsigned long long)leaked.offset);
+}
+
+static int check_stack(struct slab_call *call, const struct slab_list *list)
 {
     struct firn_error err = {0};
     struct firn_slab_findings check;
-    int result = firn_slab_check(call->stack, NULL, &check, &err);
+    const struct firn_slab_live live = {list->slices, list->count, put_leaked, call};
+    int result = firn_slab_check(call->stack, call->live ? &live : NULL, &check, &err);
     if (result && result != FIRN_EDAMAGED)
         return fail(&err);
-    if (call->json) {
-        put_check_json(call, &check, result ? err.message : NULL);
-        return result ? STATUS_FAILED : STATUS_DONE;
-    }
-    if (result)
+    if (result && !call->json)
         printf("%s\n", err.message);
-    if (!call->quiet && check.block_size)
-        put_check(&check, result == 0);
-    return result ? STATUS_FAILED : STATUS_DONE;
+    if (call->json)
+        put_check_json(call, &check, result ? err.message : NULL);
+    else if (!call->quiet && check.block_size)
+        put_check(call, &check);
+    return result || check.leaked_blocks ? STATUS_FAILED : STATUS_DONE;
 }
 
 static int check_of(struct slab_call *call)
 {
-    int status = open_stack(call);
+    struct slab_list list = {0};
+    int status = call->live ? slab_list_load(call->live, &list) : STATUS_DONE;
     if (status == STATUS_DONE)
-        status = check_stack(call);
+        status = open_stack(call);
+    if (status == STATUS_DONE)
+        status = check_stack(call, &list);
+    slab_list_free(&list);
     return close_stack(call, status);
 }
 
 /* ---- arguments -------------------------------------------------------------------------- */
 
+static const char *parse_name(const char *text, void *target)
+{
+    *(const char **)target = text;
+    return *text ? NULL : "write the name of a file";
+}
+
 static int parse(int argc, char **argv, struct slab_call *to, char ***operands)
 {
     const struct cli_option options[] = {
         {"json", 'j', NULL, NULL, &to->json, "print one JSON object"},
+        {"live", 'l', "LIST", parse_name, &to->live,
+         "check: the slices in use, offset and length on a\n"
+         "line each: tells which can't be, and which blocks\n"
+         "are leaked"},
         {"quiet", 'q', NULL, NULL, &to->quiet, "check: print what is wrong only"},
     };
     const struct usage usage = {
@@ -179,8 +221,8 @@ static int parse(int argc, char **argv, struct slab_call *to, char ***operands)
         .about = "A slab is a stack whose bytes are blocks of one size, handed out and taken back\n"
                  "by a program. 'info' tells how many there are. 'check' follows the list of free\n"
                  "blocks. Neither changes anything.",
-        .notes = "Exit status of check: 0 all is well, 1 there is damage. One process at a time\n"
-                 "has a slab open.",
+        .notes = "Exit status of check: 0 all is well, 1 there is damage, or blocks are leaked.\n"
+                 "One process at a time has a slab open.",
         .operands = 2,
         .missing = "say what to do, 'info' or 'check', and with which file",
         .options = options,
@@ -199,8 +241,8 @@ int slab_run(int argc, char **argv)
     bool is_info = strcmp(operands[0], "info") == 0;
     if (!is_info && strcmp(operands[0], "check") != 0)
         return report_usage(name, "'%s': write info or check", operands[0]);
-    if (is_info && call.quiet)
-        return report_usage(name, "--quiet says nothing to 'info'");
+    if (is_info && (call.quiet || call.live))
+        return report_usage(name, "--%s says nothing to 'info'", call.quiet ? "quiet" : "live");
     call.file = operands[1];
     return output_end(name, (is_info ? info_of : check_of)(&call));
 }

@@ -46,7 +46,7 @@ _firn_options()
     cursor) words='--json --help' ;;
     pipe) words='--chunk-bytes --create --chunks --grow --pad --atomic --all --json --quiet --help' ;;
     stack) words='--create --from --json --quiet --help' ;;
-    slab) words='--json --quiet --help' ;;
+    slab) words='--live --json --quiet --help' ;;
     stream)
         words='--lines --piece --ack --span --block-shift --block-count --make-dir --no-create
             --break-lock --from --to --last --before --keep --files --json --quiet --help'

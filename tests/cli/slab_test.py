@@ -118,6 +118,32 @@ class Written(SlabTest):
         shutil.copyfile(source, self.path)
         self.assertEqual(self.info()["block_bytes"], 32)
         self.assertIsNone(json.loads(self.firn("check", "-j").stdout)["finding"])
+        live = os.path.join(REFERENCE, "slab/slab.live")
+        self.assertIn(b", 0 leaked, 0 bad slices: all is well\n",
+                      self.firn("check", "--live", live).stdout)
+
+    def test_live(self):
+        slab, live = self.some_slab()
+        blocks = sum(-(-len(data) // slab.block) for _, data in live)
+        self.assertEqual(slab.blocks(), blocks + slab.free_blocks())
+        found = json.loads(self.check_live(live, "-j").stdout)
+        self.assertEqual([found[name] for name in ("live_blocks", "leaked_blocks", "bad_slices")],
+                         [blocks, 0, 0])
+        at, data = live.pop(3)
+        lost = -(-len(data) // slab.block)
+        self.assertIn(f" {lost} leaked, 0 bad slices: some have no owner\n".encode(),
+                      self.check_live(live, status=1).stdout)
+        self.assertRegex(self.check_live(live, "-q", status=1).stdout.decode(),
+                         r"^\S+: \d+ bytes at byte \d+ are leaked\n$")
+        self.assertIn(b"has blocks that another one has\n",
+                      self.check_live(live + [(at, data), (at, b"x")], status=1).stdout)
+        self.assertIn(b"is not within the slab\n",
+                      self.check_live(live + [(at, data), (5, b"x")], status=1).stdout)
+
+    def check_live(self, live, *options, **more):
+        with open(self.path + ".live", "w", encoding="ascii") as file:
+            file.writelines(f"{at} {len(data)} {data.hex()}\n" for at, data in live)
+        return self.firn("check", *options, "--live", self.path + ".live", **more)
 
     def test_text(self):
         slab = Slab(16)
@@ -167,8 +193,22 @@ class Misuse(SlabTest):
         self.run_firn("stack", "push", self.path, input=b"x" * 40)
         self.assertIn(b"not a slab", self.firn("info", status=1).stderr)
 
+    def test_list(self):
+        self.some_slab()
+        for text, wanted in (("48\n", "line 1: write an offset"), ("48 5\n\n", "line 2:"),
+                             ("x 5\n", "line 1:"), (None, "No such file")):
+            if text:
+                with open(self.path + ".live", "w", encoding="ascii") as file:
+                    file.write(text)
+            else:
+                os.remove(self.path + ".live")
+            done = self.firn("check", "-l", self.path + ".live", status=1)
+            self.assertIn(wanted, done.stderr.decode())
+            self.assertEqual(done.stdout, b"")
+
     def test_arguments(self):
         for arguments in ((), ("info",), ("mend", self.path), ("info", "-q", self.path),
+                          ("info", "-l", "x", self.path),
                           ("check", self.path, "more"), ("check", "--create", self.path)):
             done = self.run_firn("slab", *arguments, status=2)
             self.assertIn(b"try 'firn help slab'", done.stderr)
