@@ -39,6 +39,8 @@ static const struct subcommand subcommands[] = {
     {"import", "append segments of Kafka", import_run},
     {"export", "write segments for Kafka", export_run},
     {"pipe", "chunks that are overwritten in place", pipe_run},
+    {"stack", "bytes that grow and shrink at their end", stack_run},
+    {"slab", "what a slab holds, and whether it is whole", slab_run},
     {"stream", "bytes, appended at one end and let go at the other", stream_run},
     {"help", "explain a subcommand", help_run},
 };

@@ -19,5 +19,7 @@ int import_run(int argc, char **argv);
 int export_run(int argc, char **argv);
 int stream_run(int argc, char **argv);
 int pipe_run(int argc, char **argv);
+int stack_run(int argc, char **argv);
+int slab_run(int argc, char **argv);
 
 #endif

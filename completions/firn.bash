@@ -23,7 +23,7 @@ _firn_is_flag()
 {
     case "$1 $2" in
     'cat -n' | 'tail -n' | 'pipe -n' | 'stream -n') return 1 ;;
-    *' -n' | 'pipe -c' | 'pipe -p' | 'stream -b' | 'stream -F') return 0 ;;
+    *' -n' | 'pipe -c' | 'pipe -p' | 'stack -c' | 'stream -b' | 'stream -F') return 0 ;;
     *) return 1 ;;
     esac
 }
@@ -45,6 +45,8 @@ _firn_options()
     repair) words='--dry-run --quiet --help' ;;
     cursor) words='--json --help' ;;
     pipe) words='--chunk-bytes --create --chunks --grow --pad --atomic --all --json --quiet --help' ;;
+    stack) words='--create --from --json --quiet --help' ;;
+    slab) words='--live --json --quiet --help' ;;
     stream)
         words='--lines --piece --ack --span --block-shift --block-count --make-dir --no-create
             --break-lock --from --to --last --before --keep --files --json --quiet --help'
@@ -57,7 +59,7 @@ _firn_options()
 _firn()
 {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-    local subcommand=${COMP_WORDS[1]} words='' subcommands='append cat tail info verify truncate trim compact repair cursor copy import export pipe stream help'
+    local subcommand=${COMP_WORDS[1]} words='' subcommands='append cat tail info verify truncate trim compact repair cursor copy import export pipe stack slab stream help'
     COMPREPLY=()
     # readline takes '=' as a word of its own: --format = json
     if [[ $current == '=' ]]; then
@@ -71,6 +73,10 @@ _firn()
         ((COMP_CWORD == 2)) && words=$subcommands
     elif [[ $subcommand == pipe && $COMP_CWORD == 2 && $current != -* ]]; then
         words='info read write verify'
+    elif [[ $subcommand == stack && $COMP_CWORD == 2 && $current != -* ]]; then
+        words='push pop peek info verify'
+    elif [[ $subcommand == slab && $COMP_CWORD == 2 && $current != -* ]]; then
+        words='info check'
     elif [[ $subcommand == stream && $COMP_CWORD == 2 && $current != -* ]]; then
         words='append cat info verify trim'
     elif [[ $subcommand == stream && $COMP_CWORD -gt 3 && -d $previous && $current != -* ]]; then
@@ -79,7 +85,7 @@ _firn()
     elif _firn_is_flag "$subcommand" "$previous" || ! _firn_argument "$previous"; then
         if [[ $current != -* ]]; then
             local kind=-d
-            [[ $subcommand == pipe ]] && kind=-f
+            [[ $subcommand == pipe || $subcommand == stack || $subcommand == slab ]] && kind=-f
             mapfile -t COMPREPLY < <(compgen $kind -- "$current")
             compopt -o filenames 2> /dev/null
             return

@@ -261,6 +261,71 @@ def journal_seeds():
     yield "short", journal_files(short, one)
 
 
+def stack_files(flags, *records, length=3000, position=0, end=b"\1\0", main=b"\0\0", life=None):
+    header = bytes([3, 0]) + struct.pack("<HB", position, 0) + bytes(4)
+    if life is None:
+        life = bytes([5, 8, 100, 3, 2, 99, 9, 9, 1, 8, 0, 4, 0, 16, 100, 0, 7])
+    return (bytes([flags]) + struct.pack("<H", length) + header + bytes([len(records)]) +
+            b"".join(records) + end[:1] + main + end[1:] + life)
+
+
+def stack_seeds():
+    damaged_slot, no_journal, plain, other, torn, no_main, raw, single = (
+        1, 2, 4, 8, 16, 32, 64, 128)
+    one, zeros = record(range_of(0, 30)), record(range_of(0x81, 7), range_of(0, 900))
+    other_length = bytes([0x20 | 2, 0]) + struct.pack("<H", 5000) + range_of(2, 100) + bytes(5)
+    shorter = bytes([0x20, 0]) + struct.pack("<H", 40) + bytes(5)
+    yield "empty", stack_files(0)
+    yield "one", stack_files(0, one)
+    yield "zeros", stack_files(0, one, zeros, zeros)
+    yield "longer-shorter", stack_files(0, one, other_length, shorter, other_length, zeros)
+    yield "wraps", stack_files(0, zeros, one, zeros, position=11000)
+    yield "plain", stack_files(plain, main=bytes(9))
+    yield "plain-alone", stack_files(plain | no_journal)
+    yield "plain-longer", stack_files(plain | no_journal, main=b"\60\0")
+    yield "plain-shorter", stack_files(plain | no_journal, main=b"\0\xe7")
+    yield "plain-with-changes", stack_files(plain, one)
+    yield "other-mark", stack_files(other, one)
+    yield "torn-mark", stack_files(torn, main=b"\0\0" + bytes([1, 0, 1, 0, 0, 1, 1, 0]))
+    yield "no-file", stack_files(no_main, one)
+    yield "damaged-slot", stack_files(damaged_slot, one)
+    yield "other-file", stack_files(raw | no_journal, main=b"\0\0Hello, world!!!!\1")
+    later = b"\0\0BSTK\0\2\0\0" + bytes(8) + b"\1"
+    yield "other-version", stack_files(raw | no_journal, main=later)
+    yield "single", stack_files(single | plain | no_journal)
+    yield "single-marked", stack_files(single, one)
+
+
+# The list: blocks that are put in front of it, one after the other.
+def slab_blocks(size, blocks, *free, pokes=(), tail=0, life=None):
+    if life is None:
+        life = (bytes([9]) + b"\2\1\x28\0" + b"\2\2\x90\1" + b"\2\3\5\0" + b"\2\1\x80\0" +
+                b"\0\x30\0\5" + b"\2\2\x09\0" + b"\1\2" + b"\2\4\x40\0" + b"\0\x38\0\x30")
+    return (bytes([0, size - 8, blocks, len(free), *free, len(pokes)]) +
+            b"".join(struct.pack("<HB", at, value) for at, value in pokes) + bytes([tail]) + life)
+
+
+def slab_seeds():
+    yield "new", slab_blocks(16, 0)
+    yield "blocks", slab_blocks(16, 20)
+    yield "list", slab_blocks(8, 20, 3, 4, 5, 19, 0)
+    yield "large-blocks", slab_blocks(200, 5, 4, 2)
+    yield "cycle", slab_blocks(32, 9, 1, 2, 1)
+    yield "bad-link", slab_blocks(16, 9, 1, 2, pokes=[(64, 0x31)])
+    yield "far-link", slab_blocks(16, 9, 1, 2, pokes=[(84, 1)])
+    yield "bad-head", slab_blocks(16, 9, 1, 2, pokes=[(40, 1)])
+    yield "bad-size", slab_blocks(16, 9, pokes=[(32, 7)])
+    yield "other-size", slab_blocks(16, 9, pokes=[(32, 48)])
+    yield "huge-size", slab_blocks(16, 0, pokes=[(39, 1)])
+    yield "impossible-size", slab_blocks(16, 0, pokes=[(39, 0x80)])
+    yield "other-magic", slab_blocks(16, 9, pokes=[(24, 1)])
+    yield "later-patch", slab_blocks(16, 9, 5, pokes=[(30, 9)])
+    yield "uneven-end", slab_blocks(16, 9, 5, tail=7)
+    yield "empty", b"\7"
+    yield "short", b"\7" + bytes(47)
+    yield "other", b"\7" + bytes(range(100))
+
+
 # Steps: appends of so many bytes, of 16 times as many from 0x80 on; 0xf0 grow; 0xf8 close and open.
 def stream_blocks(flags, *steps, blocks=5, damages=(), life=b"\2\40\x83"):
     return (bytes([flags, blocks - 1, len(steps), *steps, len(damages)]) + b"".join(damages) + life)
@@ -304,7 +369,8 @@ def main():
     for target, seeds in (("batch", batch_seeds), ("index", index_seeds), ("scan", scan_seeds),
                           ("checkpoint", checkpoint_seeds), ("named", named_seeds),
                           ("recovery", recovery_seeds), ("journal", journal_seeds),
-                          ("stream", stream_seeds), ("unpack", unpack_seeds)):
+                          ("slab", slab_seeds), ("stack", stack_seeds), ("stream", stream_seeds),
+                          ("unpack", unpack_seeds)):
         (root / target).mkdir(parents=True, exist_ok=True)
         for name, data in seeds():
             (root / target / name).write_bytes(data)

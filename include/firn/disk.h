@@ -118,6 +118,14 @@ struct firn_file_ops {
     /** A descriptor of the file, for calls that firn does not make (sendfile); it stays the file's.
      * May be NULL; -1: there is none. */
     int (*descriptor)(struct firn_file *file);
+    /**
+     * Takes the exclusive lock of the file that programs of other makers take too (flock on posix),
+     * without waiting: FIRN_ELOCKED where another open file has it, in this process or in another.
+     * It ends when this file is closed, or with the process that took it (on posix not before that
+     * of a forked child which still has the file open). FIRN_ENOTSUP, FIRN_EACCES, FIRN_EREADONLY.
+     * May be NULL: there are no such locks.
+     */
+    int (*lock)(struct firn_file *file, struct firn_error *err);
 };
 
 /** An open file; the first member of an implementation's own type. */

@@ -229,7 +229,7 @@ enum firn_faulty_op {
     FIRN_FAULTY_SYNC_DIR = 1 << 16,
     FIRN_FAULTY_MAKE_LINK = 1 << 17,
     FIRN_FAULTY_READ_LINK = 1 << 18,
-    FIRN_FAULTY_LOCK = 1 << 19,  /**< of a file that exists */
+    FIRN_FAULTY_LOCK = 1 << 19,  /**< of a file that exists; of an open file */
     FIRN_FAULTY_SHARE = 1 << 20, /**< of a file that exists */
     FIRN_FAULTY_EVENT = 1 << 21,
     FIRN_FAULTY_FREE_SPACE = 1 << 22,

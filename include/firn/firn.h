@@ -11,7 +11,9 @@
 #include <firn/keep.h>
 #include <firn/log.h>
 #include <firn/pipe.h>
+#include <firn/slab.h>
 #include <firn/spool.h>
+#include <firn/stack.h>
 #include <firn/stats.h>
 #include <firn/stream.h>
 #include <firn/transfer.h>

@@ -65,8 +65,21 @@ int disk_readv_full(struct firn_file *file, struct iovec *iov, int count, uint64
 int disk_read_full(struct firn_file *file, void *buf, size_t len, uint64_t offset, size_t *got,
                    struct firn_error *err)
 {
-    struct iovec iov = {.iov_base = buf, .iov_len = len};
-    return disk_readv_full(file, &iov, 1, offset, got, err);
+    size_t total = 0;
+    while (total < len) {
+        const struct iovec iov = {.iov_base = (char *)buf + total, .iov_len = len - total};
+        size_t done = 0;
+        int rc = disk_readv(file, &iov, 1, offset + total, &done, err);
+        if (rc != 0)
+            return rc;
+        if (done == 0)
+            break;
+        if (done > len - total)
+            return broken_count(err, "read", done, offset + total);
+        total += done;
+    }
+    *got = total;
+    return 0;
 }
 
 int disk_writev_full(struct firn_file *file, struct iovec *iov, int count, uint64_t offset,
@@ -115,4 +128,15 @@ int disk_write_zeros(struct firn_file *file, uint64_t offset, uint64_t length, u
         offset = end;
     }
     return 0;
+}
+
+int disk_claim_file(struct firn_file *file, bool read_only, struct firn_error *err)
+{
+    struct firn_error cause = {0};
+    int rc = disk_lock_file(file, &cause);
+    if (rc == 0 || rc == FIRN_ENOTSUP || (read_only && rc != FIRN_ELOCKED))
+        return 0;
+    if (err != NULL)
+        *err = cause;
+    return rc;
 }

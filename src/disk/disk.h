@@ -226,6 +226,14 @@ static inline int disk_descriptor(struct firn_file *file)
     return known && ops->descriptor ? ops->descriptor(file) : -1;
 }
 
+/* FIRN_ELOCKED. 0 where the storage knows no such locks. */
+static inline int disk_lock_file(struct firn_file *file, struct firn_error *err)
+{
+    const struct firn_file_ops *ops = file->ops;
+    bool known = ops->size >= offsetof(struct firn_file_ops, lock) + sizeof ops->lock;
+    return known && ops->lock ? ops->lock(file, err) : 0;
+}
+
 /* ---- whole operations ----------------------------------------------------------------------- */
 
 /* Reads until `len` bytes are there or the file ends: `*got` < `len` only at its end. */
@@ -250,6 +258,9 @@ int disk_writev_full(struct firn_file *file, struct iovec *iov, int count, uint6
 /* Writes `length` zero bytes, at most 1 MiB per call of the storage. */
 int disk_write_zeros(struct firn_file *file, uint64_t offset, uint64_t length, unsigned flags,
                      struct firn_error *err);
+
+/* Keeps other programs out of the file, as far as the storage can. FIRN_ELOCKED: one has it. */
+int disk_claim_file(struct firn_file *file, bool read_only, struct firn_error *err);
 
 /* ---- names ---------------------------------------------------------------------------------- */
 

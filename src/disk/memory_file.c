@@ -15,6 +15,7 @@ struct memory_file {
     struct memory_disk *disk;
     struct memory_node *node;
     bool writable;
+    bool locked; /* by this one */
     char path[]; /* for messages */
 };
 
@@ -51,6 +52,8 @@ static void memory_close(struct firn_file *base)
 {
     struct memory_file *file = file_of(base);
     (void)pthread_mutex_lock(&file->disk->mutex);
+    if (file->locked)
+        file->node->file.file_locked = false;
     memory_node_drop(file->disk, file->node);
     (void)pthread_mutex_unlock(&file->disk->mutex);
     free(file);
@@ -268,6 +271,19 @@ static void memory_advise(struct firn_file *base, uint64_t offset, uint64_t leng
     (void)base, (void)offset, (void)length, (void)advice;
 }
 
+/* ---- lock ------------------------------------------------------------------------------------ */
+
+static int memory_lock_file(struct firn_file *base, struct firn_error *err)
+{
+    struct memory_file *file = file_of(base);
+    (void)pthread_mutex_lock(&file->disk->mutex);
+    bool taken = file->locked || !file->node->file.file_locked;
+    if (taken)
+        file->locked = file->node->file.file_locked = true;
+    (void)pthread_mutex_unlock(&file->disk->mutex);
+    return taken ? 0 : posix_refuse(err, FIRN_ELOCKED, file->path, "locked by another open file");
+}
+
 /* ---- open ------------------------------------------------------------------------------------ */
 
 static const struct firn_file_ops memory_file_ops = {
@@ -282,6 +298,7 @@ static const struct firn_file_ops memory_file_ops = {
     .writeback_start = memory_writeback,
     .writeback_await = memory_writeback,
     .advise = memory_advise,
+    .lock = memory_lock_file,
 };
 
 int memory_open(struct firn_disk *base, const char *path, unsigned flags, struct firn_file **file,
@@ -304,6 +321,7 @@ int memory_open(struct firn_disk *base, const char *path, unsigned flags, struct
     new->base.ops = &memory_file_ops;
     new->disk = disk;
     new->writable = (flags & FIRN_OPEN_WRITE) != 0;
+    new->locked = false;
     memcpy(new->path, path, size);
     *file = &new->base;
     return 0;

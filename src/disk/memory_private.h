@@ -57,6 +57,7 @@ struct memory_data {
     struct memory_pages pages;
     uint64_t size;
     bool locked;           /* by a struct firn_lock */
+    bool file_locked;      /* by an open file */
     unsigned char *shared; /* MEMORY_SHARE_MOST bytes, or NULL: not what reads see */
 };
 

@@ -49,6 +49,7 @@ int posix_open_fd(const char *path, int flags, struct firn_error *err)
 static void file_close(struct firn_file *base)
 {
     struct posix_file *file = posix_file_of(base);
+    posix_unlock_file(file);
     (void)close(file->fd);
     free(file);
 }
@@ -275,6 +276,7 @@ static const struct firn_file_ops posix_file_ops = {
     .writeback_await = posix_writeback_await,
     .advise = posix_advise,
     .descriptor = posix_descriptor,
+    .lock = posix_lock_file,
 };
 
 int posix_open(struct firn_disk *disk, const char *path, unsigned flags, struct firn_file **file,
@@ -302,6 +304,7 @@ int posix_open(struct firn_disk *disk, const char *path, unsigned flags, struct 
     }
     new->base.ops = &posix_file_ops;
     new->writable = writable;
+    new->locker = 0;
     atomic_init(&new->no_dsync, false);
     memcpy(new->path, path, size);
     *file = &new->base;

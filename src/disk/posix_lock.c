@@ -336,3 +336,29 @@ void posix_unlock(struct firn_lock *lock)
     (void)close(lock->guard_fd);
     free(lock);
 }
+
+/* ---- a file that others lock too ------------------------------------------------------------- */
+
+/* A flock: the lock that other programs take is the only one that keeps them out. */
+int posix_lock_file(struct firn_file *base, struct firn_error *err)
+{
+    struct posix_file *file = posix_file_of(base);
+    int rc = 0;
+    do
+        rc = flock(file->fd, LOCK_EX | LOCK_NB);
+    while (rc != 0 && errno == EINTR);
+    if (rc == 0) {
+        file->locker = getpid();
+        return 0;
+    }
+    if (errno == EWOULDBLOCK)
+        return posix_refuse(err, FIRN_ELOCKED, file->path, "locked by another program");
+    return posix_fail(err, errno, file->path, "lock");
+}
+
+/* Said, since a forked child may have the file open for longer; not by the child, though. */
+void posix_unlock_file(const struct posix_file *file)
+{
+    if (file->locker != 0 && file->locker == getpid())
+        (void)flock(file->fd, LOCK_UN);
+}

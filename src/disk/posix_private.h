@@ -31,6 +31,7 @@ struct posix_file {
     struct firn_file base;
     int fd;
     bool writable;
+    pid_t locker;         /* the process that locked it; 0: none */
     atomic_bool no_dsync; /* the file system refuses RWF_DSYNC */
     char path[];          /* as given to open; for messages */
 };
@@ -94,6 +95,9 @@ static inline bool posix_same_inode(const struct stat *a, const struct stat *b)
 int posix_lock(struct firn_disk *disk, const char *path, struct firn_lock **lock, int64_t *holder,
                struct firn_error *err);
 void posix_unlock(struct firn_lock *lock);
+int posix_lock_file(struct firn_file *base, struct firn_error *err);
+/* Before it is closed. */
+void posix_unlock_file(const struct posix_file *file);
 int posix_share(struct firn_disk *disk, const char *path, size_t bytes, bool create,
                 struct firn_share **share, void **memory, struct firn_error *err);
 void posix_unshare(struct firn_share *share);

@@ -381,6 +381,52 @@ static int faulty_truncate(struct firn_file *base, uint64_t size, struct firn_er
     return faulty_call_end(file->handle.sim, &call, rc);
 }
 
+/* ---- locks ------------------------------------------------------------------------------- */
+
+static const struct faulty_handle *find_locked(const struct firn_faulty *sim, uint32_t node)
+{
+    for (const struct faulty_handle *handle = sim->handles; handle != NULL; handle = handle->next) {
+        if (handle->kind == FAULTY_FILE && !handle->dead && handle->node == node) {
+            const char *start = (const char *)handle - offsetof(struct faulty_file, handle);
+            if (((const struct faulty_file *)(const void *)start)->locked) {
+                return handle;
+            }
+        }
+    }
+    return NULL;
+}
+
+static int lock_now(struct faulty_file *file, struct faulty_call *call, struct firn_error *err)
+{
+    struct firn_faulty *sim = file->handle.sim;
+    const struct faulty_handle *other = find_locked(sim, file->handle.node);
+    if (other != NULL && other != &file->handle) {
+        return firn_error_set(err, FIRN_ELOCKED, 0,
+                              "%s: an open file of process %lld has locked it", call->path,
+                              (long long)other->process);
+    }
+    bool was = file->locked;
+    file->locked = true;
+    int rc = faulty_call_middle(sim, call, err);
+    file->locked = rc == 0 || was;
+    return rc;
+}
+
+static int faulty_lock_file(struct firn_file *base, struct firn_error *err)
+{
+    struct faulty_file *file = file_of(base);
+    struct faulty_call call = {.op = FIRN_FAULTY_LOCK};
+    int rc = check(file, err);
+    if (rc != 0) {
+        return rc;
+    }
+    rc = begin(file, &call, err);
+    if (rc == 0) {
+        rc = lock_now(file, &call, err);
+    }
+    return faulty_call_end(file->handle.sim, &call, rc);
+}
+
 const struct firn_file_ops faulty_file_ops = {
     .size = sizeof(struct firn_file_ops),
     .close = faulty_close,
@@ -393,4 +439,5 @@ const struct firn_file_ops faulty_file_ops = {
     .writeback_start = faulty_writeback_start,
     .writeback_await = faulty_writeback_await,
     .advise = faulty_advise,
+    .lock = faulty_lock_file,
 };

@@ -62,6 +62,7 @@ struct faulty_file {
     struct firn_file base;
     struct faulty_handle handle;
     bool writable;
+    bool locked;
     int error; /* of writing back, noted and not reported yet; 0: none */
     char path[];
 };

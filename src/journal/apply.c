@@ -12,6 +12,7 @@
  * A failure poisons: the journal still has everything, and opening anew applies it.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "commit/env.h"
 #include "journal/journal_private.h"
@@ -41,7 +42,10 @@ static int exchange(struct journal *journal)
     journal->applying = journal->durable;
     journal->durable = fresh;
     journal->apply.target = journal->published;
-    journal->apply.length = journal->indexed.length;
+    /* Until what is indexed is published, either length may be that of the file. */
+    journal->apply.length = journal->indexed.length > journal->published.length
+                                ? journal->indexed.length
+                                : journal->published.length;
     layers_note_places(journal);
     return 0;
 }
@@ -102,6 +106,15 @@ static int read_fully(struct journal *journal, struct firn_file *file, uint8_t *
     return rc;
 }
 
+static int fill(struct journal *journal, uint64_t position, uint8_t *to, size_t bytes,
+                struct firn_error *err)
+{
+    if (position < ZEROS_FROM)
+        return read_fully(journal, journal->file, to, bytes, ring_offset(journal, position), err);
+    memset(to, 0, bytes);
+    return 0;
+}
+
 /* Fills the buffer with what [from, end) of the main file becomes. */
 static int gather(struct journal *journal, struct extent_cursor cursor, uint64_t from, uint64_t end,
                   bool gaps, struct firn_error *err)
@@ -116,22 +129,33 @@ static int gather(struct journal *journal, struct extent_cursor cursor, uint64_t
         uint64_t start = extent.from > from ? extent.from : from;
         uint64_t stop = extent.to < end ? extent.to : end;
         uint64_t position = extent.position + (start - extent.from);
-        rc = read_fully(journal, journal->file, buffer + (start - from), (size_t)(stop - start),
-                        ring_offset(journal, position), err);
+        rc = fill(journal, position, buffer + (start - from), (size_t)(stop - start), err);
+        if (extent.position < ZEROS_FROM && stop > journal->apply.fresh)
+            journal->apply.fresh = stop;
         more = extents_next(&cursor);
     }
     return rc;
+}
+
+/* Zeros where nothing was written are there: a growth by many of them costs nothing. */
+static bool is_there(const struct apply *apply, const struct extent *extent, uint64_t from)
+{
+    return extent->position >= ZEROS_FROM && from >= apply->fresh;
 }
 
 static int write_some(struct journal *journal, bool *done, struct firn_error *err)
 {
     struct apply *apply = &journal->apply;
     struct extent_cursor cursor;
-    bool gaps, found = extents_find(&journal->applying, apply->next, &cursor);
-    uint64_t first = found ? extents_get(&cursor).from : UINT64_MAX;
-    uint64_t from = first > apply->next ? first : apply->next;
+    struct extent first = {.from = UINT64_MAX};
+    bool gaps;
+    if (extents_find(&journal->applying, apply->next, &cursor))
+        first = extents_get(&cursor);
+    uint64_t from = first.from > apply->next ? first.from : apply->next;
     *done = from >= apply->length;
-    if (*done)
+    if (!*done && is_there(apply, &first, from))
+        apply->next = first.to;
+    if (*done || apply->next > from)
         return 0;
     uint64_t end = run_end(cursor, from, apply->length, &gaps);
     int rc = gather(journal, cursor, from, end, gaps, err);
@@ -178,6 +202,9 @@ static int finish(struct journal *journal, struct firn_error *err)
     pthread_mutex_lock(&journal->map_lock);
     extents_clear(&journal->applying, &journal->pool);
     layers_note_places(journal);
+    if (journal->durable.count == 0)
+        atomic_store_explicit(&journal->plain_length, journal->indexed.length,
+                              memory_order_release);
     pthread_mutex_unlock(&journal->map_lock);
     struct head next = journal->state;
     next.from = apply->target;

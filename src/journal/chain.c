@@ -111,11 +111,11 @@ static int check_ranges(struct chain *chain, const struct redo *record, uint64_t
         if (rc < 0)
             return rc;
         for (uint32_t i = 0; good && i < count; i++) {
-            uint64_t offset = load_be_u64(table + (size_t)i * REDO_RANGE);
-            uint64_t bytes = load_be_u64(table + (size_t)i * REDO_RANGE + 8);
-            good = bytes > 0 && bytes <= left && bytes <= record->length &&
-                   offset <= record->length - bytes;
-            left -= bytes;
+            struct redo_range range = redo_parse_range(table + (size_t)i * REDO_RANGE);
+            uint64_t held = range.zeros ? 0 : range.bytes;
+            good = range.bytes > 0 && held <= left && range.bytes <= record->length &&
+                   range.offset <= record->length - range.bytes;
+            left -= held;
         }
     }
     if (good && left == 0)

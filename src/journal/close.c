@@ -3,40 +3,31 @@
 #include "commit/env.h"
 #include "journal/chain.h"
 
-#define CLOSE_PAUSE_NS 100000u
-
 /* ---- who is inside ---- */
 
-/* Nothing is touched after the count went down: close may be waiting for that, and free it. */
 void journal_leave(struct journal *journal)
 {
-    atomic_fetch_sub(&journal->inside, 1);
+    gate_leave(&journal->gate);
 }
 
 int journal_enter(struct journal *journal, struct firn_error *err)
 {
-    atomic_fetch_add(&journal->inside, 1);
-    if (!atomic_load(&journal->closing))
+    if (gate_enter(&journal->gate))
         return 0;
     int rc = firn_error_set(err, FIRN_ECLOSED, 0, "%s: it is being closed", journal->path);
     journal_leave(journal);
     return rc;
 }
 
-static void await_all(struct journal *journal)
-{
-    while (atomic_load(&journal->inside))
-        wait_until_changed(&journal->never, 0, wait_deadline(CLOSE_PAUSE_NS));
-}
-
 /* ---- closing ---- */
 
 static int finish(struct journal *journal, struct firn_error *err)
 {
-    atomic_store(&journal->closing, true);
+    gate_close(&journal->gate);
     int rc = journal->options.read_only ? 0 : commit_close(&journal->commit, err);
-    await_all(journal);
+    gate_await(&journal->gate);
     journal_stop_tasks(journal);
+    grace_wait(&journal->grace);
     return rc;
 }
 

@@ -28,8 +28,12 @@ struct journal;
  * content. All but announce are called by one thread at a time.
  */
 struct journal_kind {
-    char name[5];     /* four letters, for the header */
-    const char *unit; /* what change_bytes is the size of, for messages: "chunk" */
+    char name[5];       /* four letters, for the header */
+    const char *unit;   /* what change_bytes is the size of, for messages: "chunk" */
+    size_t nonce_bytes; /* of a life's nonce, so many are in the mark */
+    bool lock_file;     /* other programs that use the main file lock it: so does the journal */
+    /* What a main file of `length` zeros holds at first; the caller syncs. NULL: these. */
+    int (*create)(void *owner, struct firn_file *file, uint64_t length, struct firn_error *err);
     /* What a header says: checks it against what the owner expects, and learns from it. Sets how
        many bytes the largest change has that must be possible. */
     int (*accept)(void *owner, const uint8_t *about, uint64_t length, uint64_t *change_bytes,
@@ -55,9 +59,18 @@ struct journal_kind {
      */
     int (*find_mark)(void *owner, struct firn_file *file, uint64_t length, uint8_t *nonce,
                      struct firn_error *err);
-    /* Whether what stands behind `length` bytes is no more than a part of that mark. */
+    /* Whether what stands behind `length` bytes is no more than a part of that mark. Not asked
+       where there is `settle`. */
     bool (*is_torn_mark)(void *owner, const uint8_t *tail, size_t bytes, uint64_t length,
                          const uint8_t *nonce);
+    /* Of a file without a mark, which others may have used meanwhile: how long its content is now,
+       with `repair` durably. `*length` is what the journal remembers; 0: nothing. NULL: a file is
+       as it is remembered, or refused. */
+    int (*settle)(void *owner, struct firn_file *file, bool repair, uint64_t *length,
+                  struct firn_error *err);
+    /* Whether `found` is what a torn mark over `length` bytes has instead of the nonce. NULL: no.
+     */
+    bool (*is_torn_nonce)(void *owner, const uint8_t *found, uint64_t length, const uint8_t *nonce);
     /* Something became durable, or the journal was poisoned. May be called by several threads. */
     void (*announce)(void *owner);
 };
@@ -72,6 +85,7 @@ struct journal_options {
     uint64_t group_delay_ns;
     uint64_t group_bytes;
     uint64_t journal_bytes; /* 0: as the length of the main file suggests */
+    uint64_t pool_bytes;    /* of an own environment; 0: for the largest change */
     uint64_t change_bytes;  /* of the largest change that must be possible, if known yet */
     uint64_t length;        /* of a main file that is created */
     bool may_create;        /* `about` and `length` are known */
@@ -103,6 +117,7 @@ int journal_writable(const struct journal *journal, struct firn_error *err);
 struct journal_range {
     uint64_t offset; /* in the main file */
     uint64_t bytes;  /* at least 1 */
+    bool zeros; /* they become zero: the content has nothing for them, and no limit counts them */
 };
 
 /*
@@ -121,6 +136,9 @@ struct journal_change {
 
 /* Most bytes that the content of one change with so many ranges may have. */
 uint64_t journal_most(const struct journal *journal, size_t ranges);
+/* Whether the change has no more; journal_stage asks too. FIRN_ETOOBIG. */
+int journal_fits(const struct journal *journal, const struct journal_change *change,
+                 struct firn_error *err);
 
 /*
  * Stages a change; later ranges of it win over earlier ones. The errors are those of
@@ -136,6 +154,10 @@ void journal_retract(struct journal *journal);
 
 /* The durable length of the main file. */
 uint64_t journal_length(const struct journal *journal);
+/* The same at the moment of which a read would be: never less far on than one before it. */
+uint64_t journal_durable_length(struct journal *journal);
+/* With all that is staged. FIRN_EPOISONED: that is lost. */
+int journal_staged_length(struct journal *journal, uint64_t *length, struct firn_error *err);
 
 /*
  * Reads into `buffer`: what is staged too, or only what is durable. Every `unit` bytes (counted
@@ -144,6 +166,21 @@ uint64_t journal_length(const struct journal *journal);
  */
 int journal_read(struct journal *journal, uint64_t from, uint64_t bytes, uint64_t unit,
                  bool durable, void *buffer, struct firn_error *err);
+
+struct journal_look {
+    uint64_t base;        /* offset in the main file from which the next one counts */
+    uint64_t from, bytes; /* any */
+    uint64_t least;       /* bytes that must be there */
+    bool durable;
+    uint64_t got; /* of them there were so many */
+};
+
+/*
+ * Reads what there is of some bytes, all as of one moment. Needs no journal_enter. FIRN_ERANGE:
+ * less than what must be there; FIRN_ECLOSED, and what journal_read has.
+ */
+int journal_look(struct journal *journal, struct journal_look *look, void *buffer,
+                 struct firn_error *err);
 
 /* ---- figures ---- */
 

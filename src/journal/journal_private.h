@@ -20,6 +20,7 @@
 #define JOURNAL_JOURNAL_PRIVATE_H
 
 #include "base/extents.h"
+#include "base/gate.h"
 #include "base/lock.h"
 #include "base/snapshot.h"
 #include "base/wait.h"
@@ -35,6 +36,11 @@ enum { JOURNAL_START = SLOTS_BYTES };
 
 /* What files have, and positions and sequence numbers reach: sums of them never overflow. */
 #define JOURNAL_MOST (UINT64_C(1) << 62)
+
+/* An extent whose position is this or more is zeros, which no record holds. */
+#define ZEROS_FROM (UINT64_C(1) << 63)
+
+#define NOT_PLAIN UINT64_MAX
 
 /* A point between two records. */
 struct point {
@@ -65,6 +71,7 @@ struct apply {
     struct point target;
     uint64_t length; /* of the main file: what lies beyond is not applied */
     uint64_t next;   /* offset in the main file up to which it is done */
+    uint64_t fresh;  /* from there on the main file is zeros that nobody has written */
     uint8_t *buffer; /* while it runs */
     uint64_t applies, bytes, writes;
 };
@@ -102,6 +109,8 @@ struct journal {
     _Atomic size_t places;          /* that can be taken */
     struct extents durable, applying;
     struct point indexed; /* behind the last record in `durable` */
+    /* Of the main file, where it has all that is durable; else NOT_PLAIN. Changes with map_lock. */
+    _Atomic uint64_t plain_length;
 
     uint64_t written;    /* position */
     uint64_t next_claim; /* all records below that sequence are durable */
@@ -127,11 +136,9 @@ struct journal {
 
     bool recovered;
     uint64_t replayed;
-    unsigned damaged_slots;  /* when it was opened */
-    bool slots_differ;       /* likewise: one is damaged, or older */
-    _Atomic uint32_t inside; /* calls under way */
-    atomic_bool closing;
-    struct wait_word never; /* changes */
+    unsigned damaged_slots; /* when it was opened */
+    bool slots_differ;      /* likewise: one is damaged, or older */
+    struct gate gate;
 };
 
 /* ---- the handle (open.c) ---- */

@@ -8,7 +8,6 @@
  * The two maps of what is in memory are made when a reader needs them: a writer pays nothing for
  * them. The committer enters a group in `durable` once it is.
  */
-#include "base/bytes.h"
 #include "journal/journal_private.h"
 
 enum { TABLE_PART = 16 }; /* ranges that are looked at together */
@@ -17,15 +16,18 @@ void layers_put(const struct entry *entry, const uint8_t *table, size_t ranges, 
                 struct commit_walk *walk)
 {
     for (size_t i = 0; i < ranges; i++) {
-        uint64_t offset = load_be_u64(table + i * REDO_RANGE);
-        uint64_t bytes = load_be_u64(table + i * REDO_RANGE + 8);
-        if (walk)
-            commit_walk_ended(walk);
-        const struct extent extent = {offset, offset + bytes, *image, walk ? walk->buffer : NULL};
+        struct redo_range range = redo_parse_range(table + i * REDO_RANGE);
+        struct extent extent = {range.offset, range.offset + range.bytes, *image, NULL};
+        if (range.zeros)
+            extent.position = ZEROS_FROM + range.offset;
+        else if (walk && !commit_walk_ended(walk))
+            extent.memory = walk->buffer;
         extents_put(entry->map, entry->pool, &extent);
-        *image += bytes;
+        if (range.zeros)
+            continue;
+        *image += range.bytes;
         if (walk)
-            commit_walk_on(walk, bytes, NULL);
+            commit_walk_on(walk, range.bytes, NULL);
     }
 }
 

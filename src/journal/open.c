@@ -35,7 +35,7 @@ static void init_locks(struct journal *journal)
     pthread_mutex_init(&journal->apply.lock, NULL);
     pthread_mutex_init(&journal->life_lock, NULL);
     pthread_mutex_init(&journal->head_lock, NULL);
-    wait_word_init(&journal->never);
+    gate_init(&journal->gate);
     ahead_init(&journal->ahead);
 }
 
@@ -58,6 +58,8 @@ static struct journal *new_journal(const struct journal_options *options, const 
         return NULL;
     journal->kind = kind;
     journal->owner = owner;
+    journal->apply.fresh = UINT64_MAX; /* unknown: recovery writes all */
+    atomic_init(&journal->plain_length, NOT_PLAIN);
     journal->options = *options;
     journal->disk = options->disk ? options->disk : firn_disk_posix();
     journal->path = with_suffix(path, "");
@@ -108,7 +110,7 @@ void journal_free(struct journal *journal)
     if (journal->own_env)
         firn_env_free(journal->env);
     ahead_done(&journal->ahead);
-    wait_word_done(&journal->never);
+    gate_done(&journal->gate);
     pthread_mutex_destroy(&journal->map_lock);
     pthread_mutex_destroy(&journal->apply.lock);
     pthread_mutex_destroy(&journal->life_lock);
@@ -127,6 +129,8 @@ static int connect_env(struct journal *journal, struct firn_error *err)
         return 0;
     if (options->change_bytes > 8 * 1024 * 1024)
         own.pool_bytes = 2 * options->change_bytes;
+    if (options->pool_bytes)
+        own.pool_bytes = options->pool_bytes;
     int rc = firn_env_new(&own, &journal->env, err);
     journal->own_env = rc == 0;
     return rc;
@@ -230,7 +234,10 @@ static int open_header(struct journal *journal, struct firn_error *err)
 
 static int open_main(struct journal *journal, struct firn_error *err)
 {
-    return disk_open(journal->disk, journal->path, open_flags(journal), &journal->main, err);
+    int rc = disk_open(journal->disk, journal->path, open_flags(journal), &journal->main, err);
+    if (rc == 0 && journal->kind->lock_file)
+        rc = disk_claim_file(journal->main, journal->options.read_only, err);
+    return rc;
 }
 
 /* ---- creating ---- */
@@ -255,6 +262,8 @@ static int write_main(struct journal *journal, const char *path, struct firn_err
     rc = disk_truncate(file, 0, err);
     if (rc == 0 && length)
         rc = disk_reserve(file, 0, length, err);
+    if (rc == 0 && journal->kind->create)
+        rc = journal->kind->create(journal->owner, file, length, err);
     if (rc == 0)
         rc = disk_sync(file, err);
     disk_close(file);
@@ -301,6 +310,11 @@ static int adopt(struct journal *journal, struct firn_error *err)
                               journal->path, journal->journal_path);
     if (rc == FIRN_ENOENT)
         rc = journal->kind->adopt(journal->owner, size, about, err);
+    if (rc == 0 && journal->kind->settle) {
+        size = 0;
+        rc = journal->kind->settle(journal->owner, journal->main, !journal->options.read_only,
+                                   &size, err);
+    }
     if (rc < 0)
         return rc;
     set_first_state(journal, about, size);
@@ -402,6 +416,8 @@ static void begin_ring(struct journal *journal)
     journal->staged_length = from->length;
     atomic_store(&journal->space.reserved_end, JOURNAL_START);
     journal->space.zeroed_end = journal->space.entered_end = JOURNAL_START;
+    journal->apply.fresh = from->length;
+    atomic_store(&journal->plain_length, from->length);
     journal->apply.applies = journal->apply.bytes = journal->apply.writes = 0;
 }
 

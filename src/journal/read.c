@@ -18,7 +18,7 @@ enum {
 
 struct piece {
     uint64_t from, bytes;
-    bool in_main;
+    bool in_main, zeros;
     uint64_t position; /* in the journal */
     void *memory;      /* the buffer that holds it, or its range's beginning, while it is staged */
 };
@@ -29,6 +29,27 @@ struct pieces {
     struct piece *at;
     size_t count, room;
 };
+
+/* ---- what is asked ---- */
+
+/* All of it is of one moment. Without limits its length is the caller's business. */
+struct span {
+    uint64_t from, to;
+    bool durable, limited;
+    uint64_t least, length; /* see journal_look */
+};
+
+/* With the locks. */
+static int limit(struct span *span, uint64_t length)
+{
+    span->length = length;
+    if (!span->limited)
+        return 0;
+    if (span->from > length || length - span->from < span->least)
+        return FIRN_ERANGE;
+    span->to = span->to < length ? span->to : length;
+    return 0;
+}
 
 /* ---- finding ---- */
 
@@ -80,6 +101,7 @@ static struct piece find_piece(const struct extents *const layers[LAYERS], uint6
             to = extent.to < to ? extent.to : to;
             return (struct piece){.from = from,
                                   .bytes = to - from,
+                                  .zeros = extent.position >= ZEROS_FROM,
                                   .position = extent.position + (from - extent.from),
                                   .memory = extent.memory};
         }
@@ -89,30 +111,31 @@ static struct piece find_piece(const struct extents *const layers[LAYERS], uint6
 }
 
 /* With the locks. */
-static void find_pieces(struct journal *journal, uint64_t from, uint64_t to, bool durable,
-                        struct pieces *pieces)
+static void find_pieces(struct journal *journal, const struct span *span, struct pieces *pieces)
 {
     static const struct extents none = {0};
     const struct extents *const layers[LAYERS] = {
-        durable ? &none : &journal->filling.extents,
-        durable ? &none : &journal->in_flight.extents,
+        span->durable ? &none : &journal->filling.extents,
+        span->durable ? &none : &journal->in_flight.extents,
         &journal->durable,
         &journal->applying,
     };
     pieces->count = 0;
-    while (from < to) {
-        struct piece piece = find_piece(layers, from, to);
+    for (uint64_t from = span->from; from < span->to;) {
+        struct piece piece = find_piece(layers, from, span->to);
         add_piece(pieces, &piece);
         from += piece.bytes;
     }
 }
 
-static int find_durable(struct journal *journal, uint64_t from, uint64_t to, struct pieces *pieces)
+static int find_durable(struct journal *journal, struct span *span, struct pieces *pieces)
 {
     pthread_mutex_lock(&journal->map_lock);
-    find_pieces(journal, from, to, true, pieces);
+    int rc = limit(span, journal->indexed.length);
+    if (rc == 0)
+        find_pieces(journal, span, pieces);
     pthread_mutex_unlock(&journal->map_lock);
-    return 0;
+    return rc;
 }
 
 static int no_memory(const struct journal *journal, struct firn_error *err)
@@ -120,7 +143,7 @@ static int no_memory(const struct journal *journal, struct firn_error *err)
     return firn_error_set(err, FIRN_ENOMEM, 0, "%s: no memory to read", journal->path);
 }
 
-static int find_staged(struct journal *journal, uint64_t from, uint64_t to, struct pieces *pieces,
+static int find_staged(struct journal *journal, struct span *span, struct pieces *pieces,
                        struct firn_error *err)
 {
     struct commit *commit = &journal->commit;
@@ -135,27 +158,30 @@ static int find_staged(struct journal *journal, uint64_t from, uint64_t to, stru
     if (rc == 0)
         rc = follow(journal, &journal->filling, &commit->filling);
     if (rc == 0)
-        find_pieces(journal, from, to, false, pieces);
+        rc = limit(span, journal->staged_length);
+    if (rc == 0)
+        find_pieces(journal, span, pieces);
     pthread_mutex_unlock(&journal->map_lock);
     lock_release(&commit->lock);
-    return rc < 0 ? no_memory(journal, err) : 0;
+    return rc == FIRN_ENOMEM ? no_memory(journal, err) : rc;
 }
 
-static int find(struct journal *journal, uint64_t from, uint64_t to, bool durable,
-                struct pieces *pieces, struct firn_error *err)
+static int find(struct journal *journal, struct span *span, struct pieces *pieces,
+                struct firn_error *err)
 {
-    return durable || journal->options.read_only ? find_durable(journal, from, to, pieces)
-                                                 : find_staged(journal, from, to, pieces, err);
+    return span->durable ? find_durable(journal, span, pieces)
+                         : find_staged(journal, span, pieces, err);
 }
 
 /* All of them as of one moment, so they are looked for again once there is room. */
-static int find_all(struct journal *journal, uint64_t from, uint64_t to, bool durable,
-                    struct pieces *pieces, struct firn_error *err)
+static int find_all(struct journal *journal, struct span *span, struct pieces *pieces,
+                    struct firn_error *err)
 {
     int rc;
-    *pieces = (struct pieces){.at = pieces->few, .room = PIECES};
-    while ((rc = find(journal, from, to, durable, pieces, err)) == 0 &&
-           pieces->count > pieces->room) {
+    const struct span asked = *span;
+    pieces->at = pieces->few; /* the few themselves are not cleared: that would take longer than */
+    pieces->room = PIECES;    /* looking for them */
+    while ((rc = find(journal, span, pieces, err)) == 0 && pieces->count > pieces->room) {
         size_t room = pieces->count + pieces->count / 2;
         struct piece *more = malloc(room * sizeof *more);
         if (!more)
@@ -164,6 +190,7 @@ static int find_all(struct journal *journal, uint64_t from, uint64_t to, bool du
             free(pieces->at);
         pieces->at = more;
         pieces->room = room;
+        *span = asked;
     }
     return rc;
 }
@@ -213,6 +240,10 @@ static int fetch(struct journal *journal, const struct piece *piece, uint8_t *to
                  struct firn_error *err)
 {
     uint64_t done = 0;
+    if (piece->zeros) {
+        memset(to, 0, (size_t)piece->bytes);
+        return 0;
+    }
     while (piece->memory && done < piece->bytes) {
         uint64_t part = fetch_staged(journal, piece, done, to + done);
         if (part == 0)
@@ -235,21 +266,39 @@ static int fetch(struct journal *journal, const struct piece *piece, uint8_t *to
 
 /* ---- reading ---- */
 
-/* One slice: whole units. */
-static int read_slice(struct journal *journal, uint64_t from, uint64_t to, bool durable,
-                      uint8_t *buffer, struct firn_error *err)
+static int read_layers(struct journal *journal, struct span *span, uint8_t *buffer,
+                       struct firn_error *err)
 {
     struct pieces pieces;
-    int phase = grace_enter(&journal->grace);
-    int rc = find_all(journal, from, to, durable, &pieces, err);
+    int rc = find_all(journal, span, &pieces, err);
     for (size_t i = 0; rc == 0 && i < pieces.count; i++) {
         rc = fetch(journal, &pieces.at[i], buffer, err);
         buffer += pieces.at[i].bytes;
     }
-    grace_exit(&journal->grace, phase);
     if (pieces.at != pieces.few)
         free(pieces.at);
     return rc;
+}
+
+/* The main file has all that is durable, and stays so while somebody is inside `grace`. */
+static int read_plain(struct journal *journal, struct span *span, uint64_t length, uint8_t *buffer,
+                      struct firn_error *err)
+{
+    int rc = limit(span, length);
+    if (rc < 0 || span->from == span->to)
+        return rc;
+    const struct piece all = {.from = span->from, .bytes = span->to - span->from, .in_main = true};
+    return fetch_file(journal, &all, 0, buffer, err);
+}
+
+/* Inside `grace`. */
+static int read_span(struct journal *journal, struct span *span, uint8_t *buffer,
+                     struct firn_error *err)
+{
+    span->durable |= journal->options.read_only;
+    uint64_t plain = atomic_load_explicit(&journal->plain_length, memory_order_acquire);
+    return span->durable && plain != NOT_PLAIN ? read_plain(journal, span, plain, buffer, err)
+                                               : read_layers(journal, span, buffer, err);
 }
 
 int journal_read(struct journal *journal, uint64_t from, uint64_t bytes, uint64_t unit,
@@ -257,12 +306,65 @@ int journal_read(struct journal *journal, uint64_t from, uint64_t bytes, uint64_
 {
     uint8_t *to = buffer;
     int rc = 0;
-    while (rc == 0 && bytes > 0) {
+    while (rc == 0 && bytes > 0) { /* slices of whole units */
         uint64_t part = bytes / unit < PIECES ? bytes : unit * PIECES;
-        rc = read_slice(journal, from, from + part, durable, to, err);
+        struct span span = {.from = from, .to = from + part, .durable = durable};
+        int phase = grace_enter(&journal->grace);
+        rc = read_span(journal, &span, to, err);
+        grace_exit(&journal->grace, phase);
         from += part;
         to += part;
         bytes -= part;
     }
+    return rc;
+}
+
+static int look(struct journal *journal, struct journal_look *look, void *buffer,
+                struct firn_error *err)
+{
+    uint64_t from = look->from < JOURNAL_MOST ? look->from : JOURNAL_MOST;
+    struct span span = {
+        .from = look->base + from,
+        .to = look->base + from + (look->bytes < JOURNAL_MOST ? look->bytes : JOURNAL_MOST),
+        .durable = look->durable,
+        .limited = true,
+        .least = look->least,
+    };
+    int rc = read_span(journal, &span, buffer, err);
+    if (rc == 0)
+        look->got = span.to - span.from;
+    if (rc != FIRN_ERANGE)
+        return rc;
+    return firn_error_set(err, rc, 0, "%s: %llu bytes from %llu on; it has %llu", journal->path,
+                          (unsigned long long)look->least, (unsigned long long)look->from,
+                          (unsigned long long)(span.length - look->base));
+}
+
+/* Who closes waits for those who are inside `grace`, too. */
+int journal_look(struct journal *journal, struct journal_look *asked, void *buffer,
+                 struct firn_error *err)
+{
+    int phase = grace_enter(&journal->grace);
+    int rc = gate_is_closed(&journal->gate)
+                 ? firn_error_set(err, FIRN_ECLOSED, 0, "%s: it is being closed", journal->path)
+                 : look(journal, asked, buffer, err);
+    grace_exit(&journal->grace, phase);
+    return rc;
+}
+
+uint64_t journal_durable_length(struct journal *journal)
+{
+    pthread_mutex_lock(&journal->map_lock);
+    uint64_t length = journal->indexed.length;
+    pthread_mutex_unlock(&journal->map_lock);
+    return length;
+}
+
+int journal_staged_length(struct journal *journal, uint64_t *length, struct firn_error *err)
+{
+    lock_take(&journal->commit.lock);
+    int rc = journal->commit.poisoned ? commit_poisoned(&journal->commit, err) : 0;
+    *length = journal->staged_length;
+    lock_release(&journal->commit.lock);
     return rc;
 }

@@ -12,7 +12,7 @@
 #include "base/bytes.h"
 #include "journal/chain.h"
 
-enum { REWRITE_BYTES = 256 * 1024, TAIL_MOST = 8192 };
+enum { REWRITE_BYTES = 256 * 1024, TAIL_MOST = 8192, ZEROS_LEAST = 1024 * 1024 };
 
 /* ---- reading ---- */
 
@@ -117,6 +117,65 @@ static int check_tail(struct journal *journal, uint64_t length, uint64_t size,
     return rc;
 }
 
+/* Whoever used the file meanwhile: it is what it is. */
+static int settle(struct journal *journal, struct firn_error *err)
+{
+    uint64_t length = journal->state.pending ? 0 : journal->state.from.length;
+    int rc = journal->kind->settle(journal->owner, journal->main, !journal->options.read_only,
+                                   &length, err);
+    if (rc == 0)
+        journal->state.from.length = journal->indexed.length = length;
+    return rc;
+}
+
+/* No change was ever durable. */
+static int check_unmarked(struct journal *journal, uint64_t size, struct firn_error *err)
+{
+    return journal->kind->settle ? settle(journal, err)
+                                 : check_tail(journal, journal->indexed.length, size, err);
+}
+
+static bool is_our_mark(const struct journal *journal, const uint8_t *nonce)
+{
+    const struct journal_kind *kind = journal->kind;
+    if (memcmp(nonce, journal->state.nonce, kind->nonce_bytes) == 0)
+        return true;
+    return journal->replayed == 0 && kind->is_torn_nonce &&
+           kind->is_torn_nonce(journal->owner, nonce, journal->indexed.length,
+                               journal->state.nonce);
+}
+
+/* What the records say of the bytes that the file did not have before the first of them. */
+struct tail {
+    uint64_t needed; /* behind the last one that no record has: so long must the file be */
+    uint64_t zeros;  /* from there on all are zeros */
+};
+
+static struct tail look_at_tail(const struct journal *journal)
+{
+    uint64_t at = journal->state.from.length, length = journal->indexed.length;
+    struct tail tail = {at, at};
+    struct extent_cursor cursor;
+    bool more = extents_find(&journal->durable, at, &cursor);
+    for (; more && at < length; more = extents_next(&cursor)) {
+        struct extent extent = extents_get(&cursor);
+        if (extent.from > at)
+            tail.needed = tail.zeros = extent.from;
+        if (extent.position < ZEROS_FROM)
+            tail.zeros = extent.to;
+        at = extent.to;
+    }
+    if (at < length)
+        tail.needed = tail.zeros = length;
+    return tail;
+}
+
+/* Others, which make a growth before its record, have the file as long as that says. */
+static uint64_t least_size(const struct journal *journal)
+{
+    return journal->kind->settle ? look_at_tail(journal).needed : journal->indexed.length;
+}
+
 static int check_pending(struct journal *journal, uint64_t size, struct firn_error *err)
 {
     uint8_t nonce[JOURNAL_NONCE];
@@ -128,11 +187,11 @@ static int check_pending(struct journal *journal, uint64_t size, struct firn_err
     rc = journal->kind->find_mark(journal->owner, journal->main, length, nonce, err);
     if (rc == FIRN_ENOENT)
         return journal->replayed == 0
-                   ? check_tail(journal, length, size, err)
+                   ? check_unmarked(journal, size, err)
                    : mismatch(journal, "not marked, though changes of it are pending", err);
-    if (rc == 0 && memcmp(nonce, journal->state.nonce, JOURNAL_NONCE) != 0)
+    if (rc == 0 && !is_our_mark(journal, nonce))
         return mismatch(journal, "marked by another journal", err);
-    if (rc == 0 && size < length)
+    if (rc == 0 && size < least_size(journal))
         return mismatch(journal, "too short", err);
     return rc;
 }
@@ -144,7 +203,9 @@ static int check_clean(struct journal *journal, uint64_t size, struct firn_error
                                       nonce, err);
     if (rc == 0)
         return mismatch(journal, "in use or not closed, and its journal says that it was", err);
-    return rc == FIRN_ENOENT ? check_size(journal, size, err) : rc;
+    if (rc != FIRN_ENOENT)
+        return rc;
+    return journal->kind->settle ? settle(journal, err) : check_size(journal, size, err);
 }
 
 /* ---- making it durable anew, and applying it ---- */
@@ -181,6 +242,28 @@ static int rewrite(struct journal *journal, struct firn_error *err)
     return rc;
 }
 
+/* ---- zeros ---- */
+
+/*
+ * Many zeros at the end are there at once where the file is cut before them, and has its space set
+ * aside again. A crash in between leaves it short, and the next recovery goes on.
+ */
+static int make_zeros(struct journal *journal, struct firn_error *err)
+{
+    uint64_t size, from = look_at_tail(journal).zeros, length = journal->indexed.length;
+    if (!journal->kind->settle)
+        return 0;
+    int rc = disk_size_of(journal->main, &size, err);
+    if (rc == 0 && from < length && length - from >= ZEROS_LEAST) {
+        rc = size > from ? disk_truncate(journal->main, from, err) : 0;
+        journal->apply.fresh = size = from;
+    }
+    if (rc < 0 || size >= length)
+        return rc;
+    rc = journal->kind->reserve(journal->owner, journal->main, length, err);
+    return rc == 0 ? disk_sync(journal->main, err) : rc;
+}
+
 /* A crash while it was closed may have left one slot torn, or the records, which count no more. */
 static int leave_clean(struct journal *journal, struct firn_error *err)
 {
@@ -209,6 +292,8 @@ static int finish(struct journal *journal, struct firn_error *err)
     if (rc == 0)
         rc = journal->kind->mark(journal->owner, journal->main, journal->indexed.length, same.nonce,
                                  err);
+    if (rc == 0)
+        rc = make_zeros(journal, err);
     if (rc == 0)
         rc = apply_all(journal, err);
     return rc == 0 ? life_end(journal, err) : rc;

@@ -16,6 +16,8 @@ enum {
     AT_LENGTH = 40,
 };
 
+#define ZEROS (UINT64_C(1) << 63)
+
 void redo_encode(const struct redo *record, uint8_t *bytes)
 {
     store_be_u32(bytes + AT_CRC, record->crc);
@@ -61,4 +63,16 @@ uint32_t redo_bytes(const uint8_t *bytes)
 uint32_t redo_ranges(const uint8_t *bytes)
 {
     return load_be_u32(bytes + AT_RANGES);
+}
+
+void redo_encode_range(const struct redo_range *range, uint8_t *bytes)
+{
+    store_be_u64(bytes, range->offset);
+    store_be_u64(bytes + 8, range->bytes | (range->zeros ? ZEROS : 0));
+}
+
+struct redo_range redo_parse_range(const uint8_t *bytes)
+{
+    uint64_t count = load_be_u64(bytes + 8);
+    return (struct redo_range){load_be_u64(bytes), count & ~ZEROS, (count & ZEROS) != 0};
 }

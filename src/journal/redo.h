@@ -11,6 +11,8 @@
  *  32  u64  claim: all records below that sequence were durable when this one was written
  *  40  u64  length of the main file from this change on
  *  48       ranges x {u64 offset, u64 bytes}, then their new content
+ *
+ * The highest bit of a range's bytes says that its content is zeros: then the record holds none.
  */
 #ifndef JOURNAL_REDO_H
 #define JOURNAL_REDO_H
@@ -43,5 +45,14 @@ void redo_set_claim(uint8_t *bytes, uint64_t claim);
 void redo_set_crc(uint8_t *bytes, uint32_t crc);
 uint32_t redo_bytes(const uint8_t *bytes);
 uint32_t redo_ranges(const uint8_t *bytes);
+
+/* A range of the table: REDO_RANGE bytes. */
+struct redo_range {
+    uint64_t offset, bytes;
+    bool zeros;
+};
+
+void redo_encode_range(const struct redo_range *range, uint8_t *bytes);
+struct redo_range redo_parse_range(const uint8_t *bytes);
 
 #endif

@@ -7,7 +7,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/bytes.h"
 #include "commit/env.h"
 #include "journal/journal_private.h"
 
@@ -88,10 +87,11 @@ static void put_record(struct journal *journal, const struct journal_change *cha
     redo_encode(&record, header);
     put(&sink, header, sizeof header);
     for (size_t i = 0; i < change->range_count; i++) {
-        uint8_t range[REDO_RANGE];
-        store_be_u64(range, change->ranges[i].offset);
-        store_be_u64(range + 8, change->ranges[i].bytes);
-        put(&sink, range, sizeof range);
+        const struct journal_range *from = &change->ranges[i];
+        const struct redo_range range = {from->offset, from->bytes, from->zeros};
+        uint8_t bytes_of[REDO_RANGE];
+        redo_encode_range(&range, bytes_of);
+        put(&sink, bytes_of, sizeof bytes_of);
     }
     for (int i = 0; i < change->iov_count; i++)
         put(&sink, change->iov[i].iov_base, change->iov[i].iov_len);
@@ -177,18 +177,35 @@ uint64_t journal_most(const struct journal *journal, size_t ranges)
     return change_most(journal->env, journal->ring, ranges);
 }
 
-int journal_stage(struct journal *journal, const struct journal_change *change, uint64_t *epoch,
-                  struct firn_error *err)
+static uint64_t content_bytes(const struct journal_change *change)
 {
     uint64_t bytes = 0;
     for (size_t i = 0; i < change->range_count; i++)
-        bytes += change->ranges[i].bytes;
+        bytes += change->ranges[i].zeros ? 0 : change->ranges[i].bytes;
+    return bytes;
+}
+
+int journal_fits(const struct journal *journal, const struct journal_change *change,
+                 struct firn_error *err)
+{
+    uint64_t bytes = content_bytes(change);
     uint64_t most = journal_most(journal, change->range_count);
-    if (bytes > most)
-        return firn_error_set(err, FIRN_ETOOBIG, 0,
-                              "%s: a change of %llu bytes; pool and journal allow %llu",
-                              journal->path, (unsigned long long)bytes, (unsigned long long)most);
-    int rc = life_begin(journal, err);
-    bytes += REDO_HEADER + (uint64_t)change->range_count * REDO_RANGE;
+    if (bytes <= most && (most > 0 || change->range_count == 0))
+        return 0;
+    return firn_error_set(err, FIRN_ETOOBIG, 0,
+                          "%s: a change of %llu bytes in %zu places; pool_bytes and journal_bytes "
+                          "allow %llu",
+                          journal->path, (unsigned long long)bytes, change->range_count,
+                          (unsigned long long)most);
+}
+
+int journal_stage(struct journal *journal, const struct journal_change *change, uint64_t *epoch,
+                  struct firn_error *err)
+{
+    int rc = journal_fits(journal, change, err);
+    if (rc == 0)
+        rc = life_begin(journal, err);
+    uint64_t bytes = content_bytes(change) + REDO_HEADER +
+                     (uint64_t)change->range_count * REDO_RANGE;
     return rc == 0 ? stage(journal, change, bytes, epoch, err) : rc;
 }

@@ -87,6 +87,7 @@ static void enter_record(struct journal *journal, struct commit_walk *walk)
     redo_parse(bytes, &record);
     uint64_t start = ring_position(journal, journal->written,
                                    walk->buffer->position + walk->offset);
+    atomic_store_explicit(&journal->plain_length, NOT_PLAIN, memory_order_release);
     layers_put_record(&entry, walk, start);
     journal->written = start + record.bytes;
     journal->next_claim = record.sequence + 1;

@@ -194,6 +194,7 @@ static int adopt(void *owner, uint64_t size, uint8_t *about, struct firn_error *
 const struct journal_kind pipe_kind = {
     .name = "PIPE",
     .unit = "chunk",
+    .nonce_bytes = JOURNAL_NONCE,
     .accept = accept,
     .adopt = adopt,
     .reserve = reserve,

@@ -44,7 +44,7 @@ int pipe_check_write(const struct firn_pipe *pipe, uint64_t index, const struct 
     if (rc == 0)
         rc = pipe_check_range(pipe, index, bytes / pipe->chunk_bytes, err);
     if (rc == 0)
-        *range = (struct journal_range){index * pipe->chunk_bytes, bytes};
+        *range = (struct journal_range){.offset = index * pipe->chunk_bytes, .bytes = bytes};
     return rc;
 }
 

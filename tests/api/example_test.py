@@ -43,9 +43,42 @@ def events(program, folder):
     yield 2 * part < kept * 1000 <= 3 * part, True
 
 
+def notes(program, folder):
+    file = f"{folder}/notes"
+    yield run(program, file), (0, [])
+    yield run(program, file, "one", "", "three"), (0, [])
+    yield run(program, file), (0, ["three"])
+    yield run(program, file), (0, [""])
+    yield run(program, file, "four"), (0, [])
+    yield run(program, file), (0, ["four"])
+    yield run(program, file), (0, ["one"])
+    yield run(program, file), (0, [])
+
+
+def words(program, folder):
+    file = f"{folder}/words"
+    long = "x" * 500
+    yield run(program, file), (0, [])
+    yield run(program, file, "snow", long, "", "ice"), (0, [])
+    yield run(program, file), (0, ["ice", "", long, "snow"])
+    yield run(program, file, f"-{long}", "-ice", "firn"), (0, [])
+    yield run(program, file), (0, ["firn", "", "snow"])
+    yield run(program, file, "-ice"), (1, [])
+    with open(file, "r+b") as blocks:  # one more, that nothing leads to
+        header, size = blocks.read(8), int.from_bytes(blocks.read(8), "little") + 32
+        blocks.seek(0)
+        blocks.write(header + size.to_bytes(8, "little"))
+        blocks.truncate(16 + size)
+    done = subprocess.run([program, file], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    yield done.stderr, b"freed 32 bytes that were lost\n"
+    yield run(program, file), (0, ["firn", "", "snow"])
+    yield run(program, file, "-snow", "-", "-firn"), (0, [])
+    yield run(program, file), (0, [])
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        for example, program in zip((log, counters, events), sys.argv[1:]):
+        for example, program in zip((log, counters, events, notes, words), sys.argv[1:]):
             for found, expected in example(program, folder):
                 if found != expected:
                     print(f"{example.__name__}: {found}, expected {expected}")

@@ -117,6 +117,29 @@ static void one_thread_at_a_time_has_the_lock(struct contract_world *w)
     assert_true(race.taken >= 1);
 }
 
+static void an_open_file_is_locked(struct contract_world *w)
+{
+    struct firn_file *first = contract_open(w, "f", FIRN_OPEN_WRITE | FIRN_OPEN_CREATE);
+    struct firn_file *second = contract_open(w, "f", FIRN_OPEN_WRITE);
+    struct firn_file *other = contract_open(w, "g", FIRN_OPEN_WRITE | FIRN_OPEN_CREATE);
+    for (int i = 0; i < 3; i++) {
+        OK(w, disk_lock_file(first, &w->err));
+        OK(w, disk_lock_file(first, &w->err));
+        FAILS(w, FIRN_ELOCKED, disk_lock_file(second, &w->err));
+        assert_non_null(strstr(w->err.message, "f: "));
+        disk_close(second);
+        second = contract_open(w, "f", FIRN_OPEN_READ);
+        FAILS(w, FIRN_ELOCKED, disk_lock_file(second, &w->err));
+        disk_close(first);
+        first = second;
+        second = contract_open(w, "f", FIRN_OPEN_WRITE);
+    }
+    OK(w, disk_lock_file(other, &w->err));
+    disk_close(first);
+    disk_close(second);
+    disk_close(other);
+}
+
 /* ---- shared memory --------------------------------------------------------------------------- */
 
 static void shares_of_a_file_are_the_same_memory(struct contract_world *w)
@@ -270,6 +293,7 @@ const struct contract_case contract_locks[] = {
     {"locks of two files are two locks", locks_of_two_files_are_two_locks, 0},
     {"a lock needs a directory", a_lock_needs_a_directory, 0},
     {"a locked directory can be destroyed", a_locked_directory_can_be_destroyed, 0},
+    {"an open file is locked", an_open_file_is_locked, 0},
     {"one thread at a time has the lock", one_thread_at_a_time_has_the_lock, 0},
     {"shares of a file are the same memory", shares_of_a_file_are_the_same_memory, 0},
     {"shares have limits", shares_have_limits, 0},

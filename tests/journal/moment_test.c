@@ -34,7 +34,7 @@ static int write_all(struct journal *journal, uint32_t value, uint64_t *epoch)
     struct journal_range ranges[NUMBERS];
     uint32_t numbers[NUMBERS];
     for (size_t i = 0; i < NUMBERS; i++) {
-        ranges[i] = (struct journal_range){FROM + place(i), sizeof value};
+        ranges[i] = (struct journal_range){.offset = FROM + place(i), .bytes = sizeof value};
         numbers[i] = value;
     }
     const struct iovec iov = {numbers, sizeof numbers};

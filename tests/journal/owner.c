@@ -106,6 +106,7 @@ static bool is_torn_mark(void *arg, const uint8_t *tail, size_t bytes, uint64_t 
 static const struct journal_kind kind = {
     .name = "TEST",
     .unit = "change",
+    .nonce_bytes = JOURNAL_NONCE,
     .accept = accept,
     .adopt = adopt,
     .reserve = reserve,
@@ -187,7 +188,7 @@ void owner_kill(struct owner *owner)
 
 uint64_t owner_write(struct owner *owner, uint64_t offset, const void *bytes, size_t size)
 {
-    const struct journal_range range = {offset, size};
+    const struct journal_range range = {offset, size, false};
     const struct iovec iov = {(void *)(uintptr_t)bytes, size};
     const struct journal_change change = {&range, 1, &iov, 1, false, 0};
     uint64_t epoch;

@@ -59,9 +59,14 @@ struct draft {
 static void add_range(struct model *model, struct draft *draft, struct content *next, uint64_t from,
                       uint64_t bytes)
 {
+    if (prng_below(&model->prng, 3) == 0) {
+        memset(next->bytes + from, 0, (size_t)bytes);
+        draft->ranges[draft->count++] = (struct journal_range){from, bytes, true};
+        return;
+    }
     prng_fill(&model->prng, draft->bytes + draft->size, (size_t)bytes);
     memcpy(next->bytes + from, draft->bytes + draft->size, (size_t)bytes);
-    draft->ranges[draft->count++] = (struct journal_range){from, bytes};
+    draft->ranges[draft->count++] = (struct journal_range){from, bytes, false};
     draft->size += (size_t)bytes;
 }
 
@@ -266,7 +271,8 @@ static int report(void **state)
 static void later_ranges_win(void **state)
 {
     struct owner *owner = *state;
-    const struct journal_range ranges[] = {{100, 10}, {95, 10}, {103, 4}, {100, 1}};
+    const struct journal_range ranges[] = {
+        {100, 10, false}, {95, 10, false}, {103, 4, false}, {100, 1, false}};
     uint8_t bytes[25];
     memset(bytes, 1, 10);
     memset(bytes + 10, 2, 10);
@@ -296,7 +302,7 @@ static void set_length(struct owner *owner, uint64_t length, uint64_t from, uint
 {
     uint8_t bytes[2000];
     memset(bytes, byte, sizeof bytes);
-    const struct journal_range range = {from, length - from};
+    const struct journal_range range = {from, length - from, false};
     const struct iovec iov = {bytes, length > from ? (size_t)(length - from) : 0};
     const struct journal_change change = {&range, iov.iov_len ? 1 : 0, &iov, 1, true, length};
     if (length > journal_length(owner->journal))
@@ -325,6 +331,71 @@ static void becomes_shorter_and_longer(void **state)
     owner_expect(owner, OWNER_LENGTH + 100, 2, 200, true);
 }
 
+static void put_zeros(struct owner *owner, uint64_t offset, uint64_t bytes)
+{
+    uint64_t end = offset + bytes, length = journal_length(owner->journal);
+    const struct journal_range range = {offset, bytes, true};
+    const struct journal_change change = {&range, 1, NULL, 0, end > length, end};
+    if (end > length)
+        OK(journal_extend(owner->journal, end, &owner->err));
+    OK(journal_stage(owner->journal, &change, NULL, &owner->err));
+    owner_force(owner);
+}
+
+/* Until all that was staged so far is in the file. */
+static void apply(struct owner *owner)
+{
+    struct journal_info before, after;
+    journal_get_info(owner->journal, &before);
+    do {
+        owner_fill(owner, 100, 7, 3000);
+        owner_force(owner);
+        firn_env_run(owner->env);
+        journal_get_info(owner->journal, &after);
+    } while (after.applies < before.applies + 2);
+}
+
+/* Far enough from what else is written that no write covers both. */
+static void zeros_cover_what_was_applied(void **state)
+{
+    enum { FAR = OWNER_LENGTH + 10500 };
+    struct owner *owner = *state;
+    size_t size;
+    set_length(owner, FAR + 1500, FAR, 1);
+    apply(owner);
+    put_zeros(owner, FAR + 100, 1300);
+    for (int round = 0; round < 2; round++) {
+        owner_expect(owner, FAR, 1, 100, true);
+        owner_expect(owner, FAR + 100, 0, 1300, true);
+        owner_expect(owner, FAR + 1400, 1, 100, true);
+        apply(owner);
+    }
+    owner_close(owner);
+    uint8_t *bytes = owner_load(owner, MAIN, &size);
+    assert_int_equal(size, FAR + 1500);
+    for (size_t i = 0; i < 1500; i++)
+        assert_int_equal(bytes[FAR + i], i < 100 || i >= 1400);
+    free(bytes);
+}
+
+/* They are no part of the record, and where nothing was written they are there already. */
+static void many_zeros_cost_nothing(void **state)
+{
+    enum { MANY = 64 << 20 };
+    struct owner *owner = *state;
+    struct journal_info info;
+    put_zeros(owner, OWNER_LENGTH, MANY);
+    owner_fill(owner, OWNER_LENGTH + MANY - 10, 5, 10);
+    apply(owner);
+    journal_get_info(owner->journal, &info);
+    assert_true(info.applied_bytes < 1 << 20);
+    owner_kill(owner);
+    owner_open(owner);
+    assert_int_equal(journal_length(owner->journal), OWNER_LENGTH + MANY);
+    owner_expect(owner, OWNER_LENGTH + MANY / 2, 0, MANY / 2 - 10, true);
+    owner_expect(owner, OWNER_LENGTH + MANY - 10, 5, 10, true);
+}
+
 /* Recovery would refuse them, and with them all that came later. */
 static void refuses_what_lies_beyond(void **state)
 {
@@ -334,7 +405,7 @@ static void refuses_what_lies_beyond(void **state)
     struct owner *owner = *state;
     uint8_t bytes[10] = {0};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const struct journal_range range = {cases[i].offset, cases[i].bytes};
+        const struct journal_range range = {cases[i].offset, cases[i].bytes, false};
         const struct iovec iov = {bytes, (size_t)cases[i].bytes};
         const struct journal_change change = {&range, 1, &iov, 1, false, 0};
         assert_int_equal(journal_stage(owner->journal, &change, NULL, &owner->err), FIRN_ERANGE);
@@ -353,6 +424,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(later_ranges_win, owner_setup, owner_teardown),
         cmocka_unit_test_setup_teardown(refuses_what_lies_beyond, owner_setup, owner_teardown),
         cmocka_unit_test_setup_teardown(becomes_shorter_and_longer, owner_setup, owner_teardown),
+        cmocka_unit_test_setup_teardown(zeros_cover_what_was_applied, owner_setup, owner_teardown),
+        cmocka_unit_test_setup_teardown(many_zeros_cost_nothing, owner_setup, owner_teardown),
     };
     return cmocka_run_group_tests_name("journal/ranges", tests, NULL, NULL);
 }
