@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "base/memory.h"
 #include "stream/part_private.h"
 
 static int allocate(struct part *part)
@@ -11,7 +10,7 @@ static int allocate(struct part *part)
     if (part->capacity > SIZE_MAX || part->count > SIZE_MAX / META_BYTES)
         return FIRN_ENOMEM;
     part->metas = calloc((size_t)part->count, META_BYTES);
-    part->data = memory_zeroed((size_t)part->capacity);
+    part->data = calloc(1, (size_t)part->capacity);
     return part->metas && part->data ? 0 : FIRN_ENOMEM;
 }
 
