@@ -3,6 +3,7 @@
  * Memory shared through files. While a mapping lives, its memory is what is current of the file;
  * it is copied there when somebody looks, and when the mapping or the power goes.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,16 +19,28 @@ struct faulty_mapping *faulty_share_find(const struct firn_faulty *sim, uint32_t
     return NULL;
 }
 
+/* Whole words at a time, since the program's other threads go on writing to it. */
+static const uint8_t *copy_of(const struct faulty_mapping *mapping)
+{
+    const _Atomic uint64_t *from = (const _Atomic uint64_t *)(const void *)mapping->memory;
+    uint8_t *to = mapping->memory + FAULTY_SHARE_MOST;
+    for (size_t i = 0; i < (mapping->bytes + 7) / 8; i++) {
+        uint64_t word = atomic_load_explicit(&from[i], memory_order_relaxed);
+        memcpy(to + 8 * i, &word, sizeof word);
+    }
+    return to;
+}
+
 static int store(struct firn_faulty *sim, uint32_t number, const struct faulty_mapping *mapping)
 {
     const struct faulty_content *content = &faulty_tree_get(&sim->tree, number)->content;
+    const uint8_t *bytes = copy_of(mapping);
     if (content->mapped >= mapping->bytes &&
-        faulty_table_equals(&content->current, 0, mapping->memory, mapping->bytes)) {
+        faulty_table_equals(&content->current, 0, bytes, mapping->bytes)) {
         return 0;
     }
     struct faulty_node *node = faulty_tree_own(&sim->tree, number);
-    if (node == NULL ||
-        faulty_table_write(&node->content.current, 0, mapping->memory, mapping->bytes) != 0) {
+    if (node == NULL || faulty_table_write(&node->content.current, 0, bytes, mapping->bytes) != 0) {
         return FIRN_ENOMEM;
     }
     if (node->content.mapped < mapping->bytes) {
@@ -54,7 +67,7 @@ static struct faulty_mapping *mapping_new(const struct faulty_content *content)
     if (mapping == NULL) {
         return NULL;
     }
-    mapping->memory = malloc(FAULTY_SHARE_MOST);
+    mapping->memory = malloc(2 * FAULTY_SHARE_MOST);
     if (mapping->memory == NULL) {
         free(mapping);
         return NULL;

@@ -75,7 +75,7 @@ struct firn_lock {
 struct faulty_mapping {
     size_t refs;
     size_t bytes;
-    uint8_t *memory; /* FAULTY_SHARE_MOST bytes */
+    uint8_t *memory; /* FAULTY_SHARE_MOST bytes, and as many that are a copy */
 };
 
 struct firn_share {
