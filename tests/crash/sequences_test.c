@@ -35,8 +35,8 @@ struct effort {
 };
 
 static const struct effort full = {3, {1024, 200, 24, 1, 20}};
-static const struct effort usual = {3, {96, 32, 6, 1, 60}};
-static const struct effort less = {2, {24, 8, 2, 2, 100}};
+static const struct effort usual = {3, {48, 16, 4, 2, 100}};
+static const struct effort less = {2, {16, 6, 2, 3, 150}};
 
 static const char *names[] = {"test-crash-sequences --mode each",
                               "test-crash-sequences --mode group",

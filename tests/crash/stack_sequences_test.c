@@ -56,7 +56,7 @@ struct effort {
 };
 
 static const struct effort full = {3, 1, {1024, 200, 24, 1, 20}};
-static const struct effort usual = {3, 17, {96, 32, 6, 1, 60}};
+static const struct effort usual = {3, 41, {96, 32, 6, 1, 60}};
 static const struct effort less = {2, 3, {16, 6, 2, 2, 100}};
 static const struct effort *chosen = &usual;
 
