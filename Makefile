@@ -52,7 +52,7 @@ clean:
 help:
 	@echo 'make          build the library and the command, $(BUILD)/firn'
 	@echo 'make run      a demonstration on real records of this machine'
-	@echo 'make test     every test: plain, under sanitizers, plain POSIX, with clang'
+	@echo 'make test     every test: plain, under sanitizers, by clang for plain POSIX'
 	@echo 'make campaign the long campaigns: all crash states, many seeds'
 	@echo 'make soak     many threads at once, under the thread sanitizer, SOAK_SECONDS (60) each'
 	@echo 'make fuzz     each decoder and recovery under libFuzzer, FUZZ_SECONDS (60) each'
