@@ -1,222 +1,85 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Long random lives of a stream by seed: operations of all kinds, crashes at random points with
- * random outcomes, kills without a loss of power, calls of the storage that fail, crashes during
- * recovery, and looks at what a crash left without changing it.
- * Arguments: none: some seeds; FIRST COUNT: these.
- */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "lib/prng.h"
+/* Long random lives of a stream, which may have other options in each. */
+#include "lives.h"
 #include "stream_machine.h"
 
-enum { LIVES = 25, OPERATIONS = 30, PARTS_MOST = 9 };
+enum { PARTS_MOST = 9 };
 
-struct figures {
-    uint64_t operations, appends, power_losses, kills, interrupted, faults;
-};
-
-static uint64_t choose(struct prng *prng, uint64_t n)
+static void init(void *machine, struct prng *prng)
 {
-    return prng_below(prng, n);
+    static struct stream_shape shape; /* the machine keeps the pointer */
+    shape = (struct stream_shape){.blocks = 1 + (uint32_t)prng_below(prng, 5),
+                                  .spans = prng_below(prng, 4) > 0,
+                                  .env = prng_below(prng, 2)};
+    stream_machine_init(machine, &shape);
 }
 
-static int one_operation(struct stream_machine *machine, struct prng *prng)
+static int operate(void *arg, struct prng *prng)
 {
     static const char operations[] = "sssssbbBBBLLFSSW0gpahahxXkkvvlczz";
+    struct stream_machine *machine = arg;
     const struct stream_model *model = &machine->model;
     if (model->list_end - model->first > PARTS_MOST)
         return stream_machine_do(machine, 'k');
-    if (choose(prng, 3) == 0) {
-        uint32_t most = choose(prng, 3) ? 600 : model->blocks * STREAM_MODEL_PAYLOAD;
-        return stream_machine_append(machine, 1 + (uint32_t)choose(prng, most));
+    if (prng_below(prng, 3) == 0) {
+        uint32_t most = prng_below(prng, 3) ? 600 : model->blocks * STREAM_MODEL_PAYLOAD;
+        return stream_machine_append(machine, 1 + (uint32_t)prng_below(prng, most));
     }
-    return stream_machine_do(machine, operations[choose(prng, sizeof operations - 1)]);
+    return stream_machine_do(machine, operations[prng_below(prng, sizeof operations - 1)]);
 }
 
-/* Something fails, once or for good, at some call from now on. */
-static void add_fault(struct stream_machine *machine, struct prng *prng, struct figures *figures)
+static const char *broken(const void *arg)
 {
-    static const enum firn_faulty_what whats[] = {FIRN_FAULTY_FAIL, FIRN_FAULTY_LOSE,
-                                                  FIRN_FAULTY_SHORT};
-    static const int codes[] = {FIRN_EIO, FIRN_ENOSPC, FIRN_EMFILE};
-    const struct firn_faulty_fault fault = {
-        .what = whats[choose(prng, 3)],
-        .code = codes[choose(prng, 3)],
-        .at = 1 + choose(prng, 60),
-        .times = choose(prng, 3) ? 1 : FIRN_FAULTY_ALWAYS,
-        .bytes = choose(prng, 2) ? FIRN_FAULTY_HALF : 1 + choose(prng, 100),
-    };
-    if (firn_faulty_fail(machine->faulty, &fault, NULL, NULL) < 0)
-        abort();
-    figures->faults++;
+    const struct stream_machine *machine = arg;
+    return machine->broken[0] ? machine->broken : NULL;
 }
 
 /* Poisoned, or loaded without success. */
-static bool is_unusable(struct stream_machine *machine)
+static bool is_dead(void *arg, int rc)
 {
-    return stream_machine_is_poisoned(machine) ||
+    struct stream_machine *machine = arg;
+    return rc == FIRN_EPOISONED || stream_machine_is_poisoned(machine) ||
            firn_stream_end(machine->stream) != stream_model_end(&machine->model, false);
 }
 
-/* With `faults`, calls may fail: then the life ends when the stream is poisoned, or closed. */
-static const char *live(struct stream_machine *machine, struct prng *prng, struct figures *figures,
-                        bool faults)
+static const char *look(void *arg, struct prng *prng)
 {
-    uint64_t count = 1 + choose(prng, OPERATIONS);
-    for (uint64_t i = 0; i < count && machine->stream; i++) {
-        int rc = one_operation(machine, prng);
-        figures->operations++;
-        if (machine->broken[0])
-            return machine->broken;
-        if (rc < 0 && firn_faulty_is_off(machine->faulty))
-            return NULL;
-        if (rc < 0 && !faults)
-            return machine->err.message;
-        if (rc < 0 && (!machine->stream || rc == FIRN_EPOISONED || is_unusable(machine)))
-            return NULL;
-        if (choose(prng, 10) == 0 && !stream_machine_check_reads(machine))
-            return machine->why;
-    }
-    return NULL;
+    struct stream_machine *machine = arg;
+    (void)prng;
+    return stream_machine_check_reads(machine) ? NULL : machine->why;
 }
 
-/* Recoveries that lose their power. */
-static bool interrupt(struct stream_machine *machine, struct prng *prng, struct figures *figures)
-{
-    while (choose(prng, 3) == 0) {
-        struct firn_faulty_counts counts;
-        firn_faulty_get_counts(machine->faulty, &counts);
-        firn_faulty_crash_at(machine->faulty, counts.mutations + 1 + choose(prng, 14));
-        if (stream_machine_open(machine) == 0 && !stream_machine_check(machine) &&
-            !firn_faulty_is_off(machine->faulty))
-            return false;
-        stream_machine_close(machine);
-        firn_faulty_crash_at(machine->faulty, 0);
-        firn_faulty_restart_random(machine->faulty, prng_next(prng), NULL);
-        figures->interrupted++;
-    }
-    return true;
-}
-
-/* A later life may have others. */
-static void choose_options(struct stream_machine *machine, struct prng *prng)
+static void vary(void *arg, struct prng *prng)
 {
     static const size_t spans[] = {0, 300, 5000, SIZE_MAX};
-    machine->model.blocks = 1 + (uint32_t)choose(prng, 6);
-    machine->model.span_bytes = spans[choose(prng, 4)];
+    struct stream_machine *machine = arg;
+    if (prng_below(prng, 3))
+        return;
+    machine->model.blocks = 1 + (uint32_t)prng_below(prng, 6);
+    machine->model.span_bytes = spans[prng_below(prng, 4)];
 }
 
-/* Ends a life somehow, and begins the next: with the power going again meanwhile, perhaps. */
-static bool end_life(struct stream_machine *machine, struct prng *prng, struct figures *figures)
+static uint64_t count(const void *machine)
 {
-    if (!firn_faulty_is_off(machine->faulty) && choose(prng, 3) == 0) {
-        firn_faulty_kill(machine->faulty);
-        figures->kills++;
-    }
-    stream_machine_close(machine);
-    firn_faulty_clear(machine->faulty, 0);
-    if (firn_faulty_is_off(machine->faulty) || choose(prng, 2)) {
-        firn_faulty_restart_random(machine->faulty, prng_next(prng), NULL);
-        figures->power_losses++;
-    }
-    if (choose(prng, 3) == 0)
-        choose_options(machine, prng);
-    if (!interrupt(machine, prng, figures))
-        return false;
-    if (choose(prng, 4) == 0 && !stream_machine_check_read_only(machine))
-        return false;
-    if (stream_machine_open(machine) < 0) {
-        snprintf(machine->why, sizeof machine->why, "opening: %s", machine->err.message);
-        return false;
-    }
-    return stream_machine_check(machine);
-}
-
-static struct stream_shape some_shape(struct prng *prng)
-{
-    return (struct stream_shape){.blocks = 1 + (uint32_t)choose(prng, 5),
-                                 .spans = choose(prng, 4) > 0,
-                                 .env = choose(prng, 2)};
-}
-
-static uint64_t first_seed = 1, seeds = 250;
-
-static void print_line(void *arg, const char *line)
-{
-    (void)arg;
-    printf("  %s\n", line);
-}
-
-static bool run_seed(uint64_t seed, struct figures *figures)
-{
-    struct prng prng = prng_new(seed);
-    struct stream_machine machine;
-    struct stream_shape shape = some_shape(&prng);
-    bool good = true;
-    stream_machine_init(&machine, &shape);
-    if (stream_machine_open(&machine) < 0)
-        abort();
-    for (int life = 0; good && life < LIVES; life++) {
-        struct firn_faulty_counts counts;
-        firn_faulty_get_counts(machine.faulty, &counts);
-        bool faults = choose(&prng, 3) == 0;
-        if (choose(&prng, 4))
-            firn_faulty_crash_at(machine.faulty, counts.mutations + 1 + choose(&prng, 80));
-        if (faults)
-            add_fault(&machine, &prng, figures);
-        const char *why = live(&machine, &prng, figures, faults);
-        firn_faulty_crash_at(machine.faulty, 0);
-        if (why && why != machine.why)
-            snprintf(machine.why, sizeof machine.why, "life %d: %.600s", life, why);
-        good = !why && end_life(&machine, &prng, figures);
-    }
-    figures->appends += machine.model.stamps;
-    if (!good)
-        printf("failed: %s\n  again: test-crash-stream_random %llu 1\n", machine.why,
-               (unsigned long long)seed);
-    if (!good && seeds == 1)
-        firn_faulty_trace(machine.faulty, print_line, NULL);
-    stream_machine_done(&machine);
-    return good;
-}
-
-static void seeded(void **state)
-{
-    (void)state;
-    struct figures figures = {0};
-    uint64_t failures = 0;
-    for (uint64_t seed = first_seed; seed < first_seed + seeds && failures < 10; seed++)
-        failures += !run_seed(seed, &figures);
-    printf("note: %llu seeds: %llu operations, %llu appends, %llu losses of power, %llu during "
-           "recovery, %llu kills, %llu lives with faults\n",
-           (unsigned long long)seeds, (unsigned long long)figures.operations,
-           (unsigned long long)figures.appends, (unsigned long long)figures.power_losses,
-           (unsigned long long)figures.interrupted, (unsigned long long)figures.kills,
-           (unsigned long long)figures.faults);
-    assert_int_equal(failures, 0);
+    return ((const struct stream_machine *)machine)->model.stamps;
 }
 
 int main(int argc, char **argv)
 {
-    const char *effort = getenv("FIRN_TEST_EFFORT");
-    const struct CMUnitTest tests[] = {cmocka_unit_test(seeded)};
-    if (effort && strcmp(effort, "less") == 0)
-        seeds = 60;
-    if (argc == 3) {
-        first_seed = strtoull(argv[1], NULL, 10);
-        seeds = strtoull(argv[2], NULL, 10);
-    } else {
-        alarm(110); /* a deadlock is a failure */
-    }
-    return cmocka_run_group_tests_name("stream_random", tests, NULL, NULL);
+    static const struct lives lives = {
+        .name = "stream_random",
+        .ops = &stream_machine_explored,
+        .seeds = 250,
+        .pace = LIVES_PACE,
+        .init = init,
+        .operate = operate,
+        .broken = broken,
+        .is_dead = is_dead,
+        .look = look,
+        .look_with_faults = true,
+        .vary = vary,
+        .counted = "appends",
+        .count = count,
+    };
+    return lives_main(&lives, argc, argv);
 }
