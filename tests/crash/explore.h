@@ -13,6 +13,8 @@
 
 #include <firn/faulty.h>
 
+#include "rig.h"
+
 /* What is explored. A machine is `machine_bytes` of the caller's, and has nothing open at first. */
 struct explore_ops {
     size_t machine_bytes;
@@ -41,6 +43,98 @@ struct explore_ops {
     const char *(*why)(const void *machine);
     struct firn_error *(*error)(void *machine);
 };
+
+/*
+ * Defines `name`_explored for struct `name`, whose functions are `name`_copy, `name`_done and so
+ * on. It has faulty, err and why; and `handle`, which is NULL while nothing is open. `look_only` is
+ * check_read_only.
+ */
+#define EXPLORE_MACHINE(name, first_init, first_open, look_only, handle)                           \
+    static void any_init(void *machine, const void *kind)                                          \
+    {                                                                                              \
+        first_init(machine, kind);                                                                 \
+    }                                                                                              \
+    static void any_copy(const void *from, void *to)                                               \
+    {                                                                                              \
+        name##_copy(from, to);                                                                     \
+    }                                                                                              \
+    static void any_take_model(void *machine, const void *from)                                    \
+    {                                                                                              \
+        name##_take_model(machine, from);                                                          \
+    }                                                                                              \
+    static void any_done(void *machine)                                                            \
+    {                                                                                              \
+        name##_done(machine);                                                                      \
+    }                                                                                              \
+    static int any_open(void *machine)                                                             \
+    {                                                                                              \
+        return first_open(machine);                                                                \
+    }                                                                                              \
+    static int any_close(void *machine)                                                            \
+    {                                                                                              \
+        return name##_close(machine);                                                              \
+    }                                                                                              \
+    static int any_operate(void *machine, char operation)                                          \
+    {                                                                                              \
+        return name##_do(machine, operation);                                                      \
+    }                                                                                              \
+    static bool any_check(void *machine)                                                           \
+    {                                                                                              \
+        return name##_check(machine);                                                              \
+    }                                                                                              \
+    static bool any_check_life(void *machine)                                                      \
+    {                                                                                              \
+        return name##_check_life(machine);                                                         \
+    }                                                                                              \
+    static bool any_check_leaks(void *of)                                                          \
+    {                                                                                              \
+        struct name *machine = of;                                                                 \
+        return rig_check_leaks(machine->faulty, machine->why, sizeof machine->why);                \
+    }                                                                                              \
+    static bool any_is_open(const void *machine)                                                   \
+    {                                                                                              \
+        return ((const struct name *)machine)->handle != NULL;                                     \
+    }                                                                                              \
+    static size_t any_possible(const void *machine)                                                \
+    {                                                                                              \
+        return name##_possible(machine);                                                           \
+    }                                                                                              \
+    static struct firn_faulty *any_faulty(const void *machine)                                     \
+    {                                                                                              \
+        return ((const struct name *)machine)->faulty;                                             \
+    }                                                                                              \
+    static uint64_t any_digest(const void *machine)                                                \
+    {                                                                                              \
+        return name##_digest(machine);                                                             \
+    }                                                                                              \
+    static const char *any_why(const void *machine)                                                \
+    {                                                                                              \
+        return ((const struct name *)machine)->why;                                                \
+    }                                                                                              \
+    static struct firn_error *any_error(void *machine)                                             \
+    {                                                                                              \
+        return &((struct name *)machine)->err;                                                     \
+    }                                                                                              \
+    const struct explore_ops name##_explored = {                                                   \
+        .machine_bytes = sizeof(struct name),                                                      \
+        .init = any_init,                                                                          \
+        .copy = any_copy,                                                                          \
+        .take_model = any_take_model,                                                              \
+        .done = any_done,                                                                          \
+        .open = any_open,                                                                          \
+        .close = any_close,                                                                        \
+        .operate = any_operate,                                                                    \
+        .check = any_check,                                                                        \
+        .check_life = any_check_life,                                                              \
+        .check_read_only = look_only,                                                              \
+        .check_leaks = any_check_leaks,                                                            \
+        .is_open = any_is_open,                                                                    \
+        .possible = any_possible,                                                                  \
+        .faulty = any_faulty,                                                                      \
+        .digest = any_digest,                                                                      \
+        .why = any_why,                                                                            \
+        .error = any_error,                                                                        \
+    }
 
 struct explore_effort {
     uint64_t all_below;  /* so many outcomes are all tried */

@@ -547,3 +547,28 @@ bool machine_check_life(struct machine *machine)
         good = wrong(machine, "closing: %s", machine->err.message);
     return good && machine_check_leaks(machine);
 }
+
+/* ---- as campaigns see it ---- */
+
+static void init(struct machine *machine, const enum firn_durability *durability)
+{
+    machine_init(machine, *durability, MACHINE_SEGMENT);
+}
+
+static void machine_take_model(struct machine *machine, const struct machine *from)
+{
+    model_done(&machine->model);
+    model_copy(&from->model, &machine->model);
+}
+
+static size_t machine_possible(const struct machine *machine)
+{
+    return machine->model.count;
+}
+
+static uint64_t machine_digest(const struct machine *machine)
+{
+    return model_digest(&machine->model);
+}
+
+EXPLORE_MACHINE(machine, init, machine_open, NULL, log);

@@ -491,3 +491,28 @@ bool pipe_machine_check_life(struct pipe_machine *machine)
         good = wrong(machine, "closing: %s", machine->err.message);
     return good && pipe_machine_check_leaks(machine);
 }
+
+/* ---- as campaigns see it ---- */
+
+static void pipe_machine_take_model(struct pipe_machine *machine, const struct pipe_machine *from)
+{
+    pipe_model_done(&machine->model);
+    pipe_model_copy(&from->model, &machine->model);
+}
+
+static size_t pipe_machine_possible(const struct pipe_machine *machine)
+{
+    return machine->model.count;
+}
+
+static uint64_t pipe_machine_digest(const struct pipe_machine *machine)
+{
+    return pipe_model_digest(&machine->model);
+}
+
+static bool check_read_only(void *machine)
+{
+    return pipe_machine_check_read_only(machine);
+}
+
+EXPLORE_MACHINE(pipe_machine, pipe_machine_init, pipe_machine_open, check_read_only, pipe);

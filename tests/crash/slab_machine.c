@@ -30,15 +30,8 @@ void slab_machine_init(struct slab_machine *machine, const struct slab_shape *sh
         abort();
 }
 
-static void init(void *machine, const void *kind)
+static void slab_machine_take_model(struct slab_machine *to, const struct slab_machine *from)
 {
-    slab_machine_init(machine, kind);
-}
-
-static void take_model(void *taker, const void *giver)
-{
-    struct slab_machine *to = taker;
-    const struct slab_machine *from = giver;
     slab_model_done(&to->held);
     slab_model_done(&to->after);
     slab_model_copy(&from->held, &to->held);
@@ -48,14 +41,12 @@ static void take_model(void *taker, const void *giver)
     to->counter = from->counter;
 }
 
-static void copy(const void *from, void *to)
+static void slab_machine_copy(const struct slab_machine *from, struct slab_machine *to)
 {
-    const struct slab_machine *giver = from;
-    struct slab_machine *taker = to;
-    *taker = (struct slab_machine){.shape = giver->shape};
-    if (firn_faulty_clone(giver->faulty, &taker->faulty, NULL) < 0)
+    *to = (struct slab_machine){.shape = from->shape};
+    if (firn_faulty_clone(from->faulty, &to->faulty, NULL) < 0)
         abort();
-    take_model(to, from);
+    slab_machine_take_model(to, from);
 }
 
 void slab_machine_done(struct slab_machine *machine)
@@ -289,12 +280,6 @@ static bool changes_again(struct slab_machine *machine)
     return slab_machine_close(machine) == 0 || wrong(machine, "closing: %s", machine->err.message);
 }
 
-static bool check_leaks(void *of)
-{
-    struct slab_machine *machine = of;
-    return rig_check_leaks(machine->faulty, machine->why, sizeof machine->why);
-}
-
 bool slab_machine_check_life(struct slab_machine *machine)
 {
     if (slab_machine_open(machine) < 0)
@@ -304,39 +289,20 @@ bool slab_machine_check_life(struct slab_machine *machine)
         good = wrong(machine, "opening again: %s", machine->err.message);
     good = good && slab_machine_check(machine);
     slab_machine_close(machine);
-    return good && check_leaks(machine);
+    return good && rig_check_leaks(machine->faulty, machine->why, sizeof machine->why);
 }
 
 /* ---- as campaigns see it ---- */
 
-static void done(void *machine)
+static size_t slab_machine_possible(const struct slab_machine *machine)
 {
-    slab_machine_done(machine);
+    return machine->unknown ? 2 : 1;
 }
 
-static int open_slab(void *machine)
+static uint64_t slab_machine_digest(const struct slab_machine *machine)
 {
-    return slab_machine_open(machine);
-}
-
-static int close_slab(void *machine)
-{
-    return slab_machine_close(machine);
-}
-
-static int operate(void *machine, char operation)
-{
-    return slab_machine_do(machine, operation);
-}
-
-static bool check(void *machine)
-{
-    return slab_machine_check(machine);
-}
-
-static bool check_life(void *machine)
-{
-    return slab_machine_check_life(machine);
+    uint64_t hash = content_digest(&machine->held.content);
+    return machine->unknown ? hash ^ content_digest(&machine->after.content) << 1 : hash;
 }
 
 static bool check_read_only(void *machine)
@@ -344,55 +310,4 @@ static bool check_read_only(void *machine)
     return slab_machine_check_read_only(machine);
 }
 
-static bool is_open(const void *machine)
-{
-    return ((const struct slab_machine *)machine)->stack != NULL;
-}
-
-static size_t possible(const void *machine)
-{
-    return ((const struct slab_machine *)machine)->unknown ? 2 : 1;
-}
-
-static struct firn_faulty *faulty_of(const void *machine)
-{
-    return ((const struct slab_machine *)machine)->faulty;
-}
-
-static uint64_t digest(const void *arg)
-{
-    const struct slab_machine *machine = arg;
-    uint64_t hash = content_digest(&machine->held.content);
-    return machine->unknown ? hash ^ content_digest(&machine->after.content) << 1 : hash;
-}
-
-static const char *why(const void *machine)
-{
-    return ((const struct slab_machine *)machine)->why;
-}
-
-static struct firn_error *error(void *machine)
-{
-    return &((struct slab_machine *)machine)->err;
-}
-
-const struct explore_ops slab_machine_explored = {
-    .machine_bytes = sizeof(struct slab_machine),
-    .init = init,
-    .copy = copy,
-    .take_model = take_model,
-    .done = done,
-    .open = open_slab,
-    .close = close_slab,
-    .operate = operate,
-    .check = check,
-    .check_life = check_life,
-    .check_read_only = check_read_only,
-    .check_leaks = check_leaks,
-    .is_open = is_open,
-    .possible = possible,
-    .faulty = faulty_of,
-    .digest = digest,
-    .why = why,
-    .error = error,
-};
+EXPLORE_MACHINE(slab_machine, slab_machine_init, slab_machine_open, check_read_only, stack);

@@ -34,15 +34,8 @@ void stack_machine_init(struct stack_machine *machine, const struct stack_shape 
         abort();
 }
 
-static void init(void *machine, const void *kind)
+static void stack_machine_take_model(struct stack_machine *to, const struct stack_machine *from)
 {
-    stack_machine_init(machine, kind);
-}
-
-static void take_model(void *taker, const void *giver)
-{
-    struct stack_machine *to = taker;
-    const struct stack_machine *from = giver;
     content_done(&to->held);
     content_done(&to->after);
     content_copy(&from->held, &to->held);
@@ -51,14 +44,12 @@ static void take_model(void *taker, const void *giver)
     to->counter = from->counter;
 }
 
-static void copy(const void *from, void *to)
+static void stack_machine_copy(const struct stack_machine *from, struct stack_machine *to)
 {
-    const struct stack_machine *giver = from;
-    struct stack_machine *taker = to;
-    *taker = (struct stack_machine){.shape = giver->shape};
-    if (firn_faulty_clone(giver->faulty, &taker->faulty, NULL) < 0)
+    *to = (struct stack_machine){.shape = from->shape};
+    if (firn_faulty_clone(from->faulty, &to->faulty, NULL) < 0)
         abort();
-    take_model(to, from);
+    stack_machine_take_model(to, from);
 }
 
 void stack_machine_done(struct stack_machine *machine)
@@ -379,12 +370,6 @@ static bool changes_again(struct stack_machine *machine)
     return stack_machine_check(machine);
 }
 
-static bool check_leaks(void *arg)
-{
-    struct stack_machine *machine = arg;
-    return rig_check_leaks(machine->faulty, machine->why, sizeof machine->why);
-}
-
 bool stack_machine_check_life(struct stack_machine *machine)
 {
     if (stack_machine_open(machine) < 0)
@@ -392,20 +377,14 @@ bool stack_machine_check_life(struct stack_machine *machine)
     bool good = stack_machine_check(machine) && changes_again(machine);
     if (stack_machine_close(machine) < 0 && good)
         good = wrong(machine, "closing: %s", machine->err.message);
-    return good && check_leaks(machine);
+    return good && rig_check_leaks(machine->faulty, machine->why, sizeof machine->why);
 }
 
 /* ---- as campaigns see it ---- */
 
-static void done(void *machine)
-{
-    stack_machine_done(machine);
-}
-
 /* The first time it gets its length. */
-static int open_stack(void *arg)
+static int open_first(struct stack_machine *machine)
 {
-    struct stack_machine *machine = arg;
     bool first = machine->counter == 0;
     int rc = stack_machine_open(machine);
     while (rc == 0 && first && machine->held.length < machine->shape.length)
@@ -413,24 +392,15 @@ static int open_stack(void *arg)
     return rc;
 }
 
-static int close_stack(void *machine)
+static size_t stack_machine_possible(const struct stack_machine *machine)
 {
-    return stack_machine_close(machine);
+    return machine->unknown ? 2 : 1;
 }
 
-static int operate(void *machine, char operation)
+static uint64_t stack_machine_digest(const struct stack_machine *machine)
 {
-    return stack_machine_do(machine, operation);
-}
-
-static bool check(void *machine)
-{
-    return stack_machine_check(machine);
-}
-
-static bool check_life(void *machine)
-{
-    return stack_machine_check_life(machine);
+    uint64_t hash = content_digest(&machine->held);
+    return machine->unknown ? hash ^ content_digest(&machine->after) << 1 : hash;
 }
 
 static bool check_read_only(void *machine)
@@ -438,55 +408,4 @@ static bool check_read_only(void *machine)
     return stack_machine_check_read_only(machine);
 }
 
-static bool is_open(const void *machine)
-{
-    return ((const struct stack_machine *)machine)->stack != NULL;
-}
-
-static size_t possible(const void *machine)
-{
-    return ((const struct stack_machine *)machine)->unknown ? 2 : 1;
-}
-
-static struct firn_faulty *faulty_of(const void *machine)
-{
-    return ((const struct stack_machine *)machine)->faulty;
-}
-
-static uint64_t digest(const void *arg)
-{
-    const struct stack_machine *machine = arg;
-    uint64_t hash = content_digest(&machine->held);
-    return machine->unknown ? hash ^ content_digest(&machine->after) << 1 : hash;
-}
-
-static const char *why(const void *machine)
-{
-    return ((const struct stack_machine *)machine)->why;
-}
-
-static struct firn_error *error(void *machine)
-{
-    return &((struct stack_machine *)machine)->err;
-}
-
-const struct explore_ops stack_machine_explored = {
-    .machine_bytes = sizeof(struct stack_machine),
-    .init = init,
-    .copy = copy,
-    .take_model = take_model,
-    .done = done,
-    .open = open_stack,
-    .close = close_stack,
-    .operate = operate,
-    .check = check,
-    .check_life = check_life,
-    .check_read_only = check_read_only,
-    .check_leaks = check_leaks,
-    .is_open = is_open,
-    .possible = possible,
-    .faulty = faulty_of,
-    .digest = digest,
-    .why = why,
-    .error = error,
-};
+EXPLORE_MACHINE(stack_machine, stack_machine_init, open_first, check_read_only, stack);

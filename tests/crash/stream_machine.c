@@ -465,3 +465,29 @@ int stream_machine_do(struct stream_machine *machine, char operation)
         return rc == 0 ? append_by_letter(machine, operation) : rc;
     }
 }
+
+/* ---- as campaigns see it ---- */
+
+static void stream_machine_take_model(struct stream_machine *machine,
+                                      const struct stream_machine *from)
+{
+    stream_model_copy(&from->model, &machine->model);
+    machine->cut_seen = true; /* by a recovery that was interrupted */
+}
+
+static size_t stream_machine_possible(const struct stream_machine *machine)
+{
+    return stream_model_possible(&machine->model);
+}
+
+static uint64_t stream_machine_digest(const struct stream_machine *machine)
+{
+    return stream_model_digest(&machine->model);
+}
+
+static bool check_read_only(void *machine)
+{
+    return stream_machine_check_read_only(machine);
+}
+
+EXPLORE_MACHINE(stream_machine, stream_machine_init, stream_machine_open, check_read_only, stream);
