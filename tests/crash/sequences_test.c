@@ -53,7 +53,7 @@ int main(int argc, char **argv)
         .shortest = 1,
         .full = {3, 1, {1024, 200, 24, 1, 20}},
         .usual = {3, 1, {48, 16, 4, 2, 100}},
-        .less = {2, 1, {16, 6, 2, 3, 150}},
+        .less = {2, 1, {12, 4, 1, 4, 200}},
         .try_length = try_length,
     };
     return sequences_main(&sequences, argc, argv);

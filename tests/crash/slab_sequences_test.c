@@ -32,7 +32,7 @@ int main(int argc, char **argv)
         .shortest = 1,
         .last = "k",
         .full = {3, 1, {1024, 200, 24, 1, 20}},
-        .usual = {3, 17, {96, 32, 6, 1, 60}},
+        .usual = {3, 17, {48, 16, 3, 2, 100}},
         .less = {2, 3, {16, 6, 2, 2, 100}},
     };
     return sequences_main(&sequences, argc, argv);

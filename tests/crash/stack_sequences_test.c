@@ -43,8 +43,8 @@ int main(int argc, char **argv)
         .shortest = 1,
         .last = "k",
         .full = {3, 1, {1024, 200, 24, 1, 20}},
-        .usual = {3, 41, {96, 32, 6, 1, 60}},
-        .less = {2, 3, {16, 6, 2, 2, 100}},
+        .usual = {3, 41, {48, 16, 3, 2, 100}},
+        .less = {2, 3, {12, 4, 1, 3, 150}},
     };
     return sequences_main(&sequences, argc, argv);
 }
