@@ -236,12 +236,9 @@ static void files_of_the_reference_open(void **state)
 {
     (void)state;
     char dir[400];
-    const char *source = getenv("FIRN_SOURCE"), *data = getenv("FIRN_REFERENCE_DATA");
-    if (data)
-        snprintf(dir, sizeof dir, "%s/stream-sequence", data);
-    else
-        snprintf(dir, sizeof dir, "%s/../shared/data/stream-sequence", source ? source : ".");
-    if (access(dir, R_OK) != 0)
+    const char *data = getenv("FIRN_REFERENCE_DATA");
+    snprintf(dir, sizeof dir, "%s/stream-sequence", data ? data : "");
+    if (!data || access(dir, R_OK) != 0)
         skip();
     const struct firn_block_options options = {.read_only = true};
     struct firn_block_allocator *allocator;

@@ -13,8 +13,7 @@ import unittest
 import support
 
 SEED = int(os.environ.get("FIRN_SEED", "1"))
-REFERENCE = os.environ.get("FIRN_REFERENCE_DATA") or \
-    os.path.join(os.environ["FIRN_SOURCE"], "../shared/data")
+REFERENCE = os.environ.get("FIRN_REFERENCE_DATA", "none")
 ARENA, AT_HEAD = 48, 40
 
 

@@ -103,11 +103,10 @@ struct reference {
 
 static bool reference_dir(char *dir, size_t size)
 {
-    const char *source = getenv("FIRN_SOURCE"), *data = getenv("FIRN_REFERENCE_DATA");
-    if (data)
-        snprintf(dir, size, "%s/slab", data);
-    else
-        snprintf(dir, size, "%s/../shared/data/slab", source ? source : ".");
+    const char *data = getenv("FIRN_REFERENCE_DATA");
+    if (!data)
+        return false;
+    snprintf(dir, size, "%s/slab", data);
     return access(dir, R_OK) == 0;
 }
 

@@ -15,8 +15,7 @@ import tempfile
 import unittest
 
 HELPER = pathlib.Path(os.environ["FIRN_BUILD"]) / "tests/stack/exchange-helper"
-SOURCE = pathlib.Path(os.environ["FIRN_SOURCE"])
-REFERENCE = pathlib.Path(os.environ.get("FIRN_REFERENCE_DATA", SOURCE / "../shared/data"))
+REFERENCE = pathlib.Path(os.environ.get("FIRN_REFERENCE_DATA", "none"))
 HEADER = 16
 
 

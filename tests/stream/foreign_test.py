@@ -18,8 +18,7 @@ import foreign  # noqa: E402
 import support  # noqa: E402
 
 SEED = int(os.environ.get("FIRN_SEED", "1"))
-REFERENCE = os.environ.get("FIRN_REFERENCE_DATA") or \
-    os.path.join(os.environ["FIRN_SOURCE"], "../shared/data")
+REFERENCE = os.environ.get("FIRN_REFERENCE_DATA", "none")
 
 
 class ForeignTest(support.CommandTest):
